@@ -1,0 +1,1 @@
+"""What every program of the mesh shares: records, hub client, configuration, supervision."""

@@ -1,0 +1,271 @@
+"""Nodes, their breakers and accounts, and what agentd and the hub say to each other."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from common.wire.approvals import Decision
+from common.wire.tasks import Name, Priority, Usage
+
+Fence = Annotated[int, Meta(ge=1)]
+
+
+class BreakerState(StrEnum):
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Breaker(Struct, frozen=True, kw_only=True):
+    """A node's circuit breaker. `until` is when an open one admits its probe."""
+
+    state: BreakerState = BreakerState.CLOSED
+    fails: int = 0
+    opens: int = 0
+    until: datetime | None = None
+    probe_fence: int | None = None
+    reason: str | None = None
+    changed_at: datetime | None = None
+
+
+class Node(Struct, frozen=True, kw_only=True):
+    """A machine running agentd. Its busy slots are the live tasks whose `node` is its name.
+
+    `last_heartbeat_at` moves with `pulse` messages between events.
+    """
+
+    name: str
+    slots: int
+    labels: list[str] = []
+    specialists: list[str] = []
+    runners: list[str] = []
+    account: str | None = None
+    version: str | None = None
+    instance_id: str | None = None
+    facts: dict[str, Any] = {}
+    accepting: bool = True
+    draining: bool = False
+    drain_note: str | None = None
+    drain_until: datetime | None = None
+    registered_at: datetime
+    last_heartbeat_at: datetime | None = None
+    breaker: Breaker = Breaker()
+
+
+class NodeStatus(Node, frozen=True, kw_only=True):
+    """A node as `GET /v1/nodes` shows it, with what can be derived at that moment.
+
+    `online` is whether its heartbeat is young enough to be given work.
+    """
+
+    online: bool = False
+    heartbeat_age_s: float | None = None
+    busy: int = 0
+    free: int = 0
+    running: list[int] = []
+    """Ids of the tasks that hold its slots."""
+
+
+class NodeList(Struct, frozen=True, kw_only=True):
+    nodes: list[NodeStatus]
+
+
+class AccountState(StrEnum):
+    OK = "ok"
+    PAUSED = "paused"
+    BLOCKED = "blocked"
+    """Its login is gone; it stays so until a person logged in and resumed it."""
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """A model provider login shared by the nodes that name it."""
+
+    name: str
+    state: AccountState = AccountState.OK
+    paused_until: datetime | None = None
+    reason: str | None = None
+    changed_at: datetime | None = None
+
+
+class RegisterNode(Struct, frozen=True, kw_only=True):
+    """What a node says of itself at start. `instance_id` is new at every start of agentd."""
+
+    slots: Annotated[int, Meta(ge=1, le=256)]
+    labels: Annotated[list[Name], Meta(max_length=64)] = []
+    specialists: Annotated[list[Name], Meta(max_length=256)] = []
+    runners: Annotated[list[Name], Meta(max_length=32)] = []
+    account: Name | None = None
+    version: Annotated[str, Meta(max_length=64)] | None = None
+    instance_id: Annotated[str, Meta(max_length=64)] | None = None
+    facts: dict[str, Any] = {}
+    """For display: versions of the CLI and the system, doctor findings."""
+
+
+class Registered(Struct, frozen=True, kw_only=True):
+    """The hub's terms. `stop_after_s`: without contact that long, a node ends its work."""
+
+    heartbeat_s: float
+    lease_s: float
+    stop_after_s: float
+    hub_version: str
+
+
+class Heartbeat(Struct, frozen=True, kw_only=True):
+    running: Annotated[list[Fence], Meta(max_length=256)] = []
+    accepting: bool = True
+    instance_id: Annotated[str, Meta(max_length=64)] | None = None
+    not_accepting_reason: Annotated[str, Meta(max_length=200)] | None = None
+    facts: dict[str, Any] | None = None
+
+
+class AnswerOrder(Struct, frozen=True, kw_only=True):
+    """An approval of a running attempt that was answered."""
+
+    code: str
+    fence: int
+    decision: Decision
+    note: str | None = None
+    answer: str | None = None
+
+
+class HeartbeatReply(Struct, frozen=True, kw_only=True):
+    """`kill`: end these attempts and post their result (a stale one is answered `fenced`)."""
+
+    kill: list[int] = []
+    answers: list[AnswerOrder] = []
+    self_test: bool = False
+    """An open breaker wants to know whether the node is sound before it sends a probe."""
+
+
+class Claim(Struct, frozen=True, kw_only=True):
+    free_slots: Annotated[int, Meta(ge=1, le=256)]
+    wait_s: Annotated[float, Meta(ge=0, le=60)] = 25.0
+    instance_id: Annotated[str, Meta(max_length=64)] | None = None
+
+
+class ResumeAnswer(Struct, frozen=True, kw_only=True):
+    """The answer to the question for which the task was parked."""
+
+    code: str
+    decision: Decision
+    tool: str | None = None
+    detail: str = ""
+    digest: str = ""
+    note: str | None = None
+    answer: str | None = None
+
+
+class TaskSpec(Struct, frozen=True, kw_only=True):
+    """All a node needs to run a task. `session_id`: resume that Claude session."""
+
+    id: int
+    prompt: str
+    title: str = ""
+    priority: Priority = Priority.NORMAL
+    specialist: str | None = None
+    project: str | None = None
+    branch: str | None = None
+    model: str | None = None
+    session_id: str | None = None
+    continue_of: int | None = None
+    max_cost_usd: float | None = None
+    timeout_s: float | None = None
+    resume: ResumeAnswer | None = None
+    files: list[str] = []
+    """Ids for `GET /v1/files/{id}`: what came with the text."""
+
+
+class Lease(Struct, frozen=True, kw_only=True):
+    task: TaskSpec
+    attempt: int
+    fence: int
+    lease_s: float
+
+
+class Claimed(Struct, frozen=True, kw_only=True):
+    leases: list[Lease] = []
+
+
+class OutputKind(StrEnum):
+    TEXT = "text"
+    THINKING = "thinking"
+    TOOL_START = "tool_start"
+    TOOL_END = "tool_end"
+    STATUS = "status"
+
+
+class OutputItem(Struct, frozen=True, kw_only=True):
+    """A piece of an attempt's live output. `tool_id` joins a call to its end."""
+
+    kind: OutputKind
+    text: Annotated[str, Meta(max_length=100_000)] = ""
+    tool: Annotated[str, Meta(max_length=200)] | None = None
+    tool_id: Annotated[str, Meta(max_length=200)] | None = None
+    is_error: bool = False
+    at: datetime | None = None
+
+
+class PostOutput(Struct, frozen=True, kw_only=True):
+    """`first` is the number of the first item within the attempt, from 0: a repeated batch is
+    dropped by the hub."""
+
+    first: Annotated[int, Meta(ge=0)]
+    items: Annotated[list[OutputItem], Meta(max_length=500)]
+
+
+class OutputLine(OutputItem, frozen=True, kw_only=True):
+    """An output item as the stream `GET /v1/tasks/{id}/output` carries it."""
+
+    fence: int
+    n: int
+
+
+class StartAttempt(Struct, frozen=True, kw_only=True):
+    runner: Annotated[str, Meta(max_length=64)] | None = None
+    session_id: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class PostResult(Struct, frozen=True, kw_only=True):
+    """`outcome` is one of `Outcome`; a word the hub does not know is kept and treated as
+    `task_error`. `partial`: the usage is what was seen before a kill."""
+
+    outcome: Annotated[str, Meta(min_length=1, max_length=64)]
+    text: Annotated[str, Meta(max_length=900_000)] = ""
+    usage: Annotated[list[Usage], Meta(max_length=50)] = []
+    cost_usd: float | None = None
+    session_id: Annotated[str, Meta(max_length=200)] | None = None
+    error: Annotated[str, Meta(max_length=8000)] | None = None
+    resets_at: datetime | None = None
+    partial: bool = False
+    runner: Annotated[str, Meta(max_length=64)] | None = None
+    approval_code: Annotated[str, Meta(max_length=8)] | None = None
+    """With outcome `parked`: the question the attempt waits for."""
+
+
+class Applied(Struct, frozen=True, kw_only=True):
+    """`applied` or `duplicate`; a stale fence is a 409 `fenced` instead."""
+
+    status: str
+
+
+class Ask(Struct, frozen=True, kw_only=True):
+    """A question in flight. `ask_id` is the runner's own id of the request: asking twice with
+    the same one gives the same approval."""
+
+    kind: str
+    summary: Annotated[str, Meta(min_length=1, max_length=500)]
+    detail: Annotated[str, Meta(max_length=100_000)] = ""
+    choices: Annotated[list[Annotated[str, Meta(max_length=500)]], Meta(max_length=20)] = []
+    tool: Annotated[str, Meta(max_length=200)] | None = None
+    ask_id: Annotated[str, Meta(max_length=200)] | None = None
+    risk: str = "normal"
+
+
+class DrainNode(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    note: Annotated[str, Meta(max_length=500)] | None = None
+    timeout_s: Annotated[float, Meta(gt=0, le=30 * 86_400)] | None = None
+    """Resume by itself after that long."""
