@@ -1,0 +1,1 @@
+"""`mesh-tui`, the control centre."""
