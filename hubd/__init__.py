@@ -1,0 +1,1 @@
+"""hubd: the hub, the single source of truth of the mesh."""

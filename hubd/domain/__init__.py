@@ -1,0 +1,1 @@
+"""What the hub decides, pure: no framework, no database, no clock; `now` is epoch seconds."""

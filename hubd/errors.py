@@ -1,0 +1,85 @@
+"""What the hub refuses, in words for the person or program it answers."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from common.errors import EXIT_CONFIG, MeshError
+
+
+class HubError(MeshError):
+    """Base of the hub's errors; `detail` goes into the answer's `detail` field."""
+
+    code: ClassVar[str] = "hub"
+
+    def __init__(self, message: str, *, detail: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.detail = detail or {}
+
+
+class InvalidError(HubError):
+    """The request is well formed and makes no sense."""
+
+    code = "invalid"
+    status = 422
+
+
+class IdempotencyMismatchError(HubError):
+    """The same key came with another body."""
+
+    code = "idempotency_mismatch"
+    status = 422
+
+
+class NotFoundError(HubError):
+    code = "not_found"
+    status = 404
+
+
+class ForbiddenError(HubError):
+    """The token is good and may not do this."""
+
+    code = "forbidden"
+    status = 403
+
+
+class ConflictError(HubError):
+    """The thing is no longer in a state that allows it."""
+
+    code = "conflict"
+    status = 409
+
+
+class FencedError(HubError):
+    """The fence is not the task's current one: end the attempt, its result is not wanted."""
+
+    code = "fenced"
+    status = 409
+
+
+class AlreadyAnsweredError(HubError):
+    """Somebody answered first; `detail` says who, when and what."""
+
+    code = "already_answered"
+    status = 409
+
+
+class ForbiddenTransitionError(HubError):
+    """A state change that is no edge of the lifecycle: a fault of the hub, not of a request."""
+
+    code = "forbidden_transition"
+    status = 500
+
+
+class StorageFullError(HubError):
+    """No room for new rows; reads and leases live on."""
+
+    code = "storage_full"
+    status = 507
+
+
+class DatabaseError(HubError):
+    """The database cannot be used as it is; the message says what to do with it."""
+
+    code = "database"
+    exit_code = EXIT_CONFIG

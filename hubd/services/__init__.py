@@ -1,0 +1,1 @@
+"""The hub's use cases: each public method is one transaction, and returns wire structs."""
