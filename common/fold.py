@@ -77,7 +77,7 @@ class FoldedState:
 
 
 def _decode(event: Event, kind: type[V]) -> V | None:
-    return None if event.record is None else msgspec.json.decode(event.record, type=kind)
+    return msgspec.json.decode(event.record, type=kind | None)
 
 
 def _put(records: dict[K, V], key: K, event: Event, kind: type[V]) -> None:

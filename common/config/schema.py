@@ -201,8 +201,9 @@ class ApprovalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         list[str], Meta(description="Regular expressions; a matching text is refused.")
     ] = []
     high_risk: Annotated[
-        list[str], Meta(description="Regular expressions; a match needs its code, not a bare yes.")
-    ] = [r"\brm\s+-[a-z]*r", r"\bsudo\b", r"\bgit\s+push\b.*--force", r"\bdd\s+if="]
+        tuple[str, ...],
+        Meta(description="Regular expressions; a match needs its code, not a bare yes."),
+    ] = (r"\brm\s+-[a-z]*r", r"\bsudo\b", r"\bgit\s+push\b.*--force", r"\bdd\s+if=")
 
 
 class BreakerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,6 +18,8 @@ from common.wire.messages import Bridge, Message
 from common.wire.nodes import Account, Node
 from common.wire.tasks import Task
 
+NO_RECORD = Raw(b"null")
+
 
 class Entity(StrEnum):
     TASK = "task"
@@ -33,7 +35,7 @@ class Entity(StrEnum):
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """`type` is past tense, `task.leased`; `id` is `<epoch>-<seq>`; `record` None removes it.
+    """`type` is past tense, `task.leased`; `id` is `<epoch>-<seq>`; `record` null removes it.
 
     `detail` holds the evidence: who, why, from which state.
     """
@@ -44,7 +46,7 @@ class Event(Struct, frozen=True, kw_only=True):
     type: str
     entity: Entity
     key: str
-    record: Raw | None = None
+    record: Raw = NO_RECORD
     detail: dict[str, Any] = {}
 
 
