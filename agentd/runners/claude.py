@@ -1,0 +1,242 @@
+"""Claude Code over its stdio protocol: stream-json both ways, questions answered in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from agentd.child import Child
+from agentd.runners.claude_launch import (
+    QUIET,
+    ClaudeSettings,
+    command_line,
+    find_program,
+    read_version,
+)
+from agentd.runners.claude_outcome import Exit, classify
+from agentd.runners.claude_questions import PendingRequest, granted_by, opening_prompt
+from agentd.runners.claude_stream import Fold
+from agentd.runners.protocol import (
+    Answer,
+    ApprovalWithdrawn,
+    Ended,
+    Event,
+    Job,
+    RunnerFacts,
+    SessionStarted,
+)
+
+logger = logging.getLogger(__name__)
+
+QUEUE_EVENTS = 2000
+TERM_GRACE_S = 5.0
+EXIT_GRACE_S = 15.0
+"""How long a finished session may take to leave after its stdin was closed."""
+
+SETTLE_S = 10.0
+"""A result without a word about idleness: so long in silence and the turn counts as over."""
+
+
+class ClaudeRunner:
+    """Starts `claude --print` for each attempt; `new_id` makes session ids (UUIDs)."""
+
+    name = "claude"
+
+    def __init__(
+        self,
+        settings: ClaudeSettings,
+        *,
+        environment: Mapping[str, str],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._settings = settings
+        self._environment = dict(environment)
+        self._new_id = new_id
+        self._program: str | None = None
+
+    async def check(self) -> RunnerFacts:
+        program = find_program(self._settings.program, self._environment.get("PATH"))
+        version = await read_version(program, QUIET | self._environment)
+        self._program = program
+        return RunnerFacts({"claude": version, "claude_path": program})
+
+    async def start(self, job: Job) -> ClaudeRun:
+        if self._program is None:
+            await self.check()
+        session_id = job.session_id or self._new_id()
+        argv = command_line(
+            self._program or self._settings.program, self._settings, job, new_session_id=session_id
+        )
+        child = await Child.spawn(
+            argv, folder=job.folder, environment=QUIET | dict(job.environment)
+        )
+        run = ClaudeRun(child, job, session_id)
+        await run.open()
+        return run
+
+
+class ClaudeRun:
+    """One session of the CLI, from its first line to its exit."""
+
+    def __init__(self, child: Child, job: Job, session_id: str) -> None:
+        self._child = child
+        self._job = job
+        self._fold = Fold(session_id=None)
+        self._planned_session_id = session_id
+        self._events: asyncio.Queue[Event] = asyncio.Queue(QUEUE_EVENTS)
+        self._pending: dict[str, PendingRequest] = {}
+        self._grant = job.resume
+        self._interrupted = False
+        self._killed = False
+        self._requests = 0
+        self._pump = asyncio.create_task(self._listen(), name=f"claude {child.pid}")
+
+    async def open(self) -> None:
+        """Say the prompt; the answers come as events."""
+        await self._events.put(SessionStarted(session_id=self._planned_session_id))
+        message = {"role": "user", "content": opening_prompt(self._job)}
+        await self._send(
+            {
+                "type": "user",
+                "message": message,
+                "parent_tool_use_id": None,
+                "session_id": "",
+                # Verbatim: no slash command, no @file, whatever the text begins with.
+                "client_composed": True,
+            }
+        )
+
+    async def events(self) -> AsyncIterator[Event]:
+        try:
+            while True:
+                event = await self._events.get()
+                yield event
+                if isinstance(event, Ended):
+                    return
+        finally:
+            self._pump.cancel()
+            await asyncio.gather(self._pump, return_exceptions=True)
+
+    async def answer(self, request_id: str, answer: Answer) -> None:
+        pending = self._pending.get(request_id)
+        if pending is None:
+            return
+        del self._pending[request_id]
+        pending.take(answer)
+        if (response := pending.response()) is not None:
+            await self._respond(pending.control_id, response)
+        else:
+            await self._ask(pending)
+
+    async def interrupt(self) -> None:
+        """A control request ends the turn with its result, and so with its usage and cost."""
+        self._interrupted = True
+        self._requests += 1
+        await self._send(
+            {
+                "type": "control_request",
+                "request_id": f"interrupt-{self._requests}",
+                "request": {"subtype": "interrupt"},
+            }
+        )
+
+    async def kill(self, *, grace_s: float) -> None:
+        self._killed = True
+        await self._child.kill(grace_s=grace_s)
+
+    async def _listen(self) -> None:
+        """Read until the process is gone, then say how it ended."""
+        try:
+            await self._read_lines()
+            returncode = await self._leave()
+        except Exception:
+            logger.exception("claude's output could not be followed")
+            await self._child.kill(grace_s=0.0)
+            returncode = await self._child.wait()
+        end = Exit(
+            returncode=returncode,
+            stderr=self._child.stderr_tail,
+            interrupted=self._interrupted,
+            killed=self._killed,
+            dropped_lines=self._child.stdout.dropped,
+        )
+        await self._events.put(classify(self._fold, end))
+
+    async def _read_lines(self) -> None:
+        """Read until the turn is over: idle after a result, silent after one, or at the end."""
+        while not (self._may_be_over() and self._fold.idle):
+            try:
+                async with asyncio.timeout(SETTLE_S if self._may_be_over() else None):
+                    raw = await self._child.stdout.line()
+            except TimeoutError:
+                return
+            if raw is None:
+                return
+            await self._take(raw)
+
+    def _may_be_over(self) -> bool:
+        return self._fold.results > 0 and not self._pending
+
+    async def _leave(self) -> int:
+        """Close stdin, read what is still said, and wait for the exit."""
+        self._child.close_stdin()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EXIT_GRACE_S):
+                async for raw in self._child.stdout:
+                    await self._take(raw)
+                return await self._child.wait()
+        await self._child.kill(grace_s=TERM_GRACE_S)
+        return await self._child.wait()
+
+    async def _take(self, raw: bytes) -> None:
+        try:
+            line = json.loads(raw)
+        except ValueError:
+            return
+        if not isinstance(line, dict):
+            return
+        match line.get("type"):
+            case "control_request":
+                await self._control_request(line)
+            case "control_cancel_request":
+                await self._control_cancel(str(line.get("request_id")))
+            case _:
+                for event in self._fold.take(line):
+                    await self._events.put(event)
+
+    async def _control_request(self, line: dict[str, Any]) -> None:
+        request, control_id = line.get("request", {}), str(line.get("request_id"))
+        if request.get("subtype") != "can_use_tool":
+            error = f"this host does not know {request.get('subtype')}"
+            response = {"subtype": "error", "request_id": control_id, "error": error}
+            await self._send({"type": "control_response", "response": response})
+            return
+        pending = PendingRequest.of(control_id, request)
+        if granted_by(self._grant, pending):
+            self._grant = None
+            pending.take(Answer(allow=True))
+            await self._respond(control_id, pending.response() or {})
+            return
+        await self._ask(pending)
+
+    async def _ask(self, pending: PendingRequest) -> None:
+        asked = pending.next_question()
+        self._pending[asked.request_id] = pending
+        await self._events.put(asked)
+
+    async def _control_cancel(self, control_id: str) -> None:
+        for request_id, pending in tuple(self._pending.items()):
+            if pending.control_id == control_id:
+                del self._pending[request_id]
+                await self._events.put(ApprovalWithdrawn(request_id))
+
+    async def _respond(self, control_id: str, response: dict[str, Any]) -> None:
+        answer = {"subtype": "success", "request_id": control_id, "response": response}
+        await self._send({"type": "control_response", "response": answer})
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        await self._child.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")

@@ -1,0 +1,163 @@
+"""How Claude Code is started: command line, environment, and whether it can be started here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentd.errors import RunnerUnavailableError
+from agentd.runners.protocol import Job
+from agentd.specialists import Specialist
+
+MINIMUM_VERSION = (2, 1, 330)
+"""The version on which the stdio protocol, session states and per-result usage were verified."""
+
+VERSION_TIMEOUT_S = 20.0
+
+QUIET = {
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_AUTOUPDATER": "1",
+    "DISABLE_TELEMETRY": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+    # Says when a turn is really over; stdin may be closed only then.
+    "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1",
+    # Subagents and shells in the foreground: one result, and nothing left running after it.
+    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
+}
+
+KEPT_FROM_TASKS = (
+    "CronCreate",
+    "CronDelete",
+    "CronList",
+    "EnterWorktree",
+    "ExitWorktree",
+    "ListAgents",
+    "Monitor",
+    "ScheduleWakeup",
+    "SendMessage",
+)
+"""Tools that outlive an attempt or reach other sessions of the same user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaudeSettings:
+    """What `[agent]` says about the Claude runner."""
+
+    program: str = "claude"
+    model: str = ""
+    permission_mode: str = "acceptEdits"
+    allowed_tools: tuple[str, ...] = ()
+
+
+def find_program(program: str, path: str | None) -> str:
+    """The executable's full path; RunnerUnavailableError says how to get one."""
+    found = shutil.which(str(Path(program).expanduser()), path=path)
+    if found is None:
+        where = "on the PATH" if "/" not in program else f"at {program}"
+        raise RunnerUnavailableError(
+            f"Claude Code was not found {where}. Install it (https://claude.com/claude-code) and"
+            " log in once with 'claude', or set agent.claude in mesh.toml to its full path."
+        )
+    return str(Path(found).absolute())
+
+
+async def read_version(program: str, environment: Mapping[str, str]) -> str:
+    """The CLI's version text; refuses one older than MINIMUM_VERSION."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            program,
+            "--version",
+            env=dict(environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise RunnerUnavailableError(
+            f"{program} cannot be run: {error.strerror}. Reinstall Claude Code."
+        ) from error
+    try:
+        async with asyncio.timeout(VERSION_TIMEOUT_S):
+            output, _ = await process.communicate()
+    except TimeoutError as error:
+        process.kill()
+        await process.wait()
+        raise RunnerUnavailableError(
+            f"{program} --version did not answer in {VERSION_TIMEOUT_S:.0f} s. Run it by hand."
+        ) from error
+    return checked_version(output.decode(errors="replace"), program)
+
+
+def checked_version(output: str, program: str) -> str:
+    """The version in `output` when it is new enough, else RunnerUnavailableError."""
+    match = re.match(r"\s*(\d+)\.(\d+)\.(\d+)", output)
+    needed = ".".join(map(str, MINIMUM_VERSION))
+    if match is None:
+        raise RunnerUnavailableError(
+            f"{program} does not answer as Claude Code does; is agent.claude right?"
+            f" Version {needed} or newer is needed."
+        )
+    if tuple(map(int, match.groups())) < MINIMUM_VERSION:
+        raise RunnerUnavailableError(
+            f"{program} is version {match.group(0).strip()}, {needed} or newer is needed."
+            " Run: claude update"
+        )
+    return match.group(0).strip()
+
+
+def command_line(
+    program: str, settings: ClaudeSettings, job: Job, *, new_session_id: str
+) -> list[str]:
+    """The whole argv. The prompt is never in it: `ps` shows argv, and it may begin with '-'."""
+    argv = [
+        program,
+        "--print",
+        "--input-format=stream-json",
+        "--output-format=stream-json",
+        "--verbose",
+        "--include-partial-messages",
+        "--permission-prompt-tool=stdio",
+        "--strict-mcp-config",
+        f"--setting-sources={'user,project,local' if job.trust_project else ''}",
+        f"--permission-mode={settings.permission_mode}",
+        f"--disallowedTools={','.join(KEPT_FROM_TASKS)}",
+        f"--resume={job.session_id}" if job.session_id else f"--session-id={new_session_id}",
+    ]
+    if model := _model(settings, job):
+        argv.append(f"--model={model}")
+    if settings.allowed_tools:
+        argv.append(f"--allowedTools={','.join(settings.allowed_tools)}")
+    if job.max_turns is not None:
+        argv.append(f"--max-turns={job.max_turns}")
+    if job.max_cost_usd is not None:
+        argv.append(f"--max-budget-usd={job.max_cost_usd:.6f}")
+    if job.specialist is not None:
+        argv += [f"--agents={agents_json(job.specialist)}", f"--agent={job.specialist.name}"]
+    return argv
+
+
+def _model(settings: ClaudeSettings, job: Job) -> str:
+    """The task's model, else its specialist's own, else the configured one."""
+    if job.model:
+        return job.model
+    if job.specialist is not None and job.specialist.model not in (None, "inherit"):
+        return ""
+    return settings.model
+
+
+def agents_json(specialist: Specialist) -> str:
+    """The `--agents` table with this one member."""
+    member = dict(specialist.extra) | {
+        "description": specialist.description,
+        "prompt": specialist.prompt,
+    }
+    if specialist.tools:
+        member["tools"] = list(specialist.tools)
+    if specialist.model:
+        member["model"] = specialist.model
+    return json.dumps({specialist.name: member}, ensure_ascii=False)

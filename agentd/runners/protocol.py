@@ -1,0 +1,201 @@
+"""The runner protocol: start an attempt, follow its events, answer it, interrupt it, kill it.
+
+A run yields any number of events and then exactly one `Ended`, whatever happens to its process.
+How each end is classified is DESIGN §6; docs/RUNNERS.md explains how to write a runner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from agentd.specialists import Specialist
+from common.wire.nodes import ResumeAnswer
+from common.wire.tasks import Outcome, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One attempt as a runner needs it.
+
+    `environment` is complete: a runner adds to it, and never reads its own process's. `session_id`
+    is a session to resume; `resume` is the answer for which that session was parked.
+    """
+
+    fence: int
+    prompt: str
+    folder: Path
+    environment: Mapping[str, str]
+    specialist: Specialist | None = None
+    model: str | None = None
+    session_id: str | None = None
+    resume: ResumeAnswer | None = None
+    max_cost_usd: float | None = None
+    max_turns: int | None = None
+    trust_project: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStarted:
+    """The runner's own session, known before anything could be lost."""
+
+    session_id: str
+    model: str | None = None
+    tools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextSaid:
+    """A piece of the answer as it is written; `thinking` marks the part that is not the answer."""
+
+    text: str
+    thinking: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStarted:
+    tool_id: str
+    tool: str
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolEnded:
+    tool_id: str
+    tool: str = ""
+    text: str = ""
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRequested:
+    """The run stands still until `answer(request_id, …)`.
+
+    `detail` names the call in full: an approval is bound to it and to nothing else.
+    """
+
+    request_id: str
+    kind: Literal["tool", "question"]
+    summary: str
+    detail: str = ""
+    tool: str | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalWithdrawn:
+    """The run no longer waits for this answer."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSeen:
+    """What the run has used so far, all models; each report replaces the one before."""
+
+    usage: tuple[Usage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryNoticed:
+    """The runner retries by itself; `status` is the HTTP status, None for a network failure."""
+
+    attempt: int
+    of: int
+    delay_s: float
+    status: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitNoticed:
+    """The provider's usage limit is reached until `resets_at`."""
+
+    resets_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a run ended. `cost_usd` is the runner's own figure; None when nobody knows.
+
+    `partial` says that `usage` is what was seen before the end, not the runner's final account.
+    """
+
+    outcome: Outcome
+    text: str = ""
+    error: str | None = None
+    session_id: str | None = None
+    usage: tuple[Usage, ...] = ()
+    cost_usd: float | None = None
+    resets_at: datetime | None = None
+    partial: bool = False
+
+
+Event = (
+    SessionStarted
+    | TextSaid
+    | ToolStarted
+    | ToolEnded
+    | ApprovalRequested
+    | ApprovalWithdrawn
+    | UsageSeen
+    | RetryNoticed
+    | LimitNoticed
+    | Ended
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A person's answer: `text` is the choice made for a question, or the reason of a no."""
+
+    allow: bool
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerFacts:
+    """What a runner found out about itself, for display: program path, version …"""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Run(Protocol):
+    """One attempt in progress."""
+
+    def events(self) -> AsyncIterator[Event]:
+        """Yield what happens; the last event, and only the last, is an `Ended`."""
+        ...
+
+    async def answer(self, request_id: str, answer: Answer) -> None:
+        """Answer an `ApprovalRequested`; an unknown or withdrawn id is ignored."""
+        ...
+
+    async def interrupt(self) -> None:
+        """Ask the run to stop and to say what it used; returns at once."""
+        ...
+
+    async def kill(self, *, grace_s: float) -> None:
+        """End its whole process group: TERM, after `grace_s` KILL. Returns when it is gone."""
+        ...
+
+
+@runtime_checkable
+class Runner(Protocol):
+    """A way to execute attempts."""
+
+    @property
+    def name(self) -> str:
+        """Shown in the hub and written in `agent.runner`."""
+        ...
+
+    async def check(self) -> RunnerFacts:
+        """Find out whether it can work here; raises RunnerUnavailableError with the remedy."""
+        ...
+
+    async def start(self, job: Job) -> Run:
+        """Begin an attempt; raises SpawnError when its program cannot be started."""
+        ...

@@ -1,0 +1,116 @@
+"""Finding and ending what an attempt left behind.
+
+A process belongs to an attempt when its environment carries the attempt's mark, when it descends
+from such a process, or when it works in the attempt's folder (on macOS the environment of Apple's
+own programs cannot be read).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from agentd.environment import AGENT_MARK, ATTEMPT_MARK
+
+logger = logging.getLogger(__name__)
+
+KILL_WAIT_S = 3.0
+MAX_ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What tells an attempt's processes from all others; no fence means any of this agent's."""
+
+    agent: str
+    fence: int | None = None
+    folder: Path | None = None
+
+    def matches(self, process: psutil.Process) -> bool:
+        return self._in_environment(process) or self._in_folder(process)
+
+    def _in_environment(self, process: psutil.Process) -> bool:
+        try:
+            environment = process.environ()
+        except (psutil.Error, OSError):
+            return False
+        if environment.get(AGENT_MARK) != self.agent:
+            return False
+        return self.fence is None or environment.get(ATTEMPT_MARK) == str(self.fence)
+
+    def _in_folder(self, process: psutil.Process) -> bool:
+        if self.folder is None:
+            return False
+        try:
+            return Path(process.cwd()).is_relative_to(self.folder)
+        except (psutil.Error, OSError, ValueError):
+            return False
+
+
+def find_marked(mark: Mark, spare: Iterable[int] = ()) -> list[psutil.Process]:
+    """All living processes of the mark and their descendants, without `spare` and ourselves."""
+    own_user = os.getuid()
+    spared = {os.getpid(), *spare}
+    found: dict[int, psutil.Process] = {}
+    for process in psutil.process_iter():
+        if process.pid in spared or process.pid in found:
+            continue
+        if _of_user(process, own_user) and mark.matches(process):
+            found[process.pid] = process
+            for child in _descendants(process):
+                if child.pid not in spared:
+                    found.setdefault(child.pid, child)
+    return [process for process in found.values() if _alive(process)]
+
+
+def sweep(
+    mark: Mark,
+    spare: Iterable[int] = (),
+    *,
+    wait_s: float = KILL_WAIT_S,
+) -> int:
+    """KILL everything of the mark until nothing of it is found; returns how many there were.
+
+    Blocks for some milliseconds to seconds: call it in a thread. KILL at once is right because
+    the leader had its chance to end well before anything is swept.
+    """
+    spared = tuple(spare)
+    ended: set[int] = set()
+    for _ in range(MAX_ROUNDS):
+        strays = find_marked(mark, spared)
+        if not strays:
+            break
+        for stray in strays:
+            ended.add(stray.pid)
+            try:
+                stray.kill()
+            except psutil.Error:
+                continue
+        psutil.wait_procs(strays, timeout=wait_s)
+    return len(ended)
+
+
+def _of_user(process: psutil.Process, user: int) -> bool:
+    try:
+        return bool(process.uids().real == user)
+    except (psutil.Error, OSError):
+        return False
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def _descendants(process: psutil.Process) -> Iterator[psutil.Process]:
+    try:
+        yield from process.children(recursive=True)
+    except psutil.Error:
+        return
