@@ -14,11 +14,11 @@ from common.config.schema import Config, ProjectConfig
 
 _HEAD = """# Configuration
 
-One file, `mesh.toml`, in `$XDG_CONFIG_HOME/mesh` (`~/.config/mesh`), or in `$MESH_HOME` when that is
-set. It must be readable by its owner only (mode 600). `MESH_<TABLE>__<KEY>` in the environment
-overrides a value: `MESH_AGENT__SLOTS=3`; the value is TOML, a bare word is a string. An unknown key
-is an error that names the nearest one. `mesh config show --origin` prints every value and where it is
-from; `mesh config check` only checks.
+One file, `mesh.toml`, in `$XDG_CONFIG_HOME/mesh` (`~/.config/mesh`), or in `$MESH_HOME` when that
+is set. It must be readable by its owner only (mode 600). `MESH_<TABLE>__<KEY>` in the environment
+overrides a value: `MESH_AGENT__SLOTS=3`; the value is TOML, a bare word is a string. An unknown
+key is an error that names the nearest one. `mesh config show --origin` prints every value and
+where it is from; `mesh config check` only checks.
 
 This page is generated from the program's own schema.
 """
