@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from common.wire.events import Event, Pulse
 
 Item = Event | Pulse
+Listener = Callable[[Item], None]
 
 
 class Subscription:
@@ -60,7 +61,12 @@ class Bus:
 
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
+        self._listeners: list[Listener] = []
         self._closed = False
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` with every item, for as long as the bus lives; it must not block."""
+        self._listeners.append(listener)
 
     def subscribe(self, capacity: int = 1000) -> Subscription:
         """Give it back with `unsubscribe` in a `finally`."""
@@ -76,6 +82,8 @@ class Bus:
     def publish(self, items: Iterable[Item]) -> None:
         """Offer items to all, in order; a reader that overflows ends."""
         for item in items:
+            for listener in self._listeners:
+                listener(item)
             for subscription in tuple(self._subscriptions):
                 if not subscription.offer(item):
                     self._subscriptions.discard(subscription)

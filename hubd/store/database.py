@@ -12,7 +12,7 @@ import asyncio
 import logging
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from common.clock import Clock
 from common.wire.events import Event
 from hubd.errors import DatabaseError, StorageFullError
 from hubd.store.bus import Bus
-from hubd.store.epoch import open_epoch, save_marks
+from hubd.store.epoch import marks_path, open_epoch, read_marks, save_marks
 from hubd.store.migrate import migrate
 from hubd.store.transaction import Tx, View
 
@@ -40,7 +40,7 @@ class StoreConnection(aiosqlite.Connection):
     """An aiosqlite connection that runs a whole function in its thread."""
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        result: T = await self._execute(lambda: function(self._conn))
+        result: T = await self._execute(lambda: function(self._conn))  # type: ignore[no-untyped-call]
         return result
 
 
@@ -134,10 +134,11 @@ class Database:
         """
         if self._closing:
             raise DatabaseError("the hub is stopping: try again in a moment")
-        request = Request(function, asyncio.get_running_loop().create_future())
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        request = Request(function, future)
         self._waiting.append(request)
         self._wake.set()
-        return await request.future
+        return await future
 
     async def read(self, function: Callable[[View], T]) -> T:
         """Run `function` on one consistent state of the database, read-only."""
@@ -241,18 +242,30 @@ def _connect(path: Path, *, read_only: bool, synchronous: str) -> StoreConnectio
 
 
 def _prepare(conn: sqlite3.Connection, path: Path, now: float) -> int:
+    path.chmod(0o600)
     migrate(conn)
     return open_epoch(conn, path, now)
 
 
-async def _opened(connection: Awaitable[StoreConnection], path: Path) -> StoreConnection:
+async def _opened(connection: StoreConnection, path: Path) -> StoreConnection:
     try:
-        return await connection
+        await connection
     except sqlite3.DatabaseError as error:
         raise DatabaseError(
             f"{path} cannot be opened as the hub's database ({error}): move it aside and restore "
             "a backup with `mesh restore`"
         ) from error
+    return connection
+
+
+def _check_path(path: Path) -> None:
+    """A database that vanished must not be replaced by an empty one in silence."""
+    marks = read_marks(path)
+    if marks is not None and marks.event_seq > 0 and not path.exists():
+        raise DatabaseError(
+            f"{path} is gone though it was here before: restore a backup with `mesh restore`, "
+            f"or delete {marks_path(path)} to begin with an empty one"
+        )
 
 
 @asynccontextmanager
@@ -264,9 +277,9 @@ async def open_database(
     Raises DatabaseError (exit 78) for a file that is no database, is damaged, or comes from a
     newer version.
     """
+    _check_path(path)
     writer = await _opened(_connect(path, read_only=False, synchronous=synchronous), path)
     try:
-        path.chmod(0o600)
         epoch = await writer.run(lambda conn: _prepare(conn, path, clock.now()))
         reader = await _opened(_connect(path, read_only=True, synchronous=synchronous), path)
     except sqlite3.DatabaseError as error:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from common.clock import to_datetime
-from common.wire.events import Entity, Event
+from common.wire.events import NO_RECORD, Entity, Event
 
 INSERT_EVENT = """
 INSERT INTO events (at, type, entity, key, record, detail)
@@ -59,7 +59,7 @@ class Tx:
             type=type_,
             entity=entity,
             key=key,
-            record=None if encoded is None else msgspec.Raw(encoded),
+            record=NO_RECORD if encoded is None else msgspec.Raw(encoded),
             detail=detail,
         )
         self.events.append(event)

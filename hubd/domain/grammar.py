@@ -1,0 +1,443 @@
+"""The text grammar: one table that parses a message and prints `help`.
+
+Only the first line decides and only exact forms are commands; everything else is a new task.
+What a form needs to know of the mesh (its nodes, specialists, projects) is passed in, so that
+`on monday …` stays a task unless a node is called monday.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from common.wire.approvals import Decision
+from common.wire.tasks import Priority
+from hubd.domain.codes import parse_code
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The names a text may use, lower case."""
+
+    nodes: Collection[str] = ()
+    specialists: Collection[str] = ()
+    projects: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A new task."""
+
+    prompt: str
+    specialist: str | None = None
+    node: str | None = None
+    project: str | None = None
+    branch: str | None = None
+    approval: bool | None = None
+    priority: Priority = Priority.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    task_id: int
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`code` None: it was a bare yes or no."""
+
+    decision: Decision
+    code: str | None = None
+    note: str | None = None
+
+
+class Topic(StrEnum):
+    PENDING = "pending"
+    STATUS = "status"
+    LIST = "ls"
+    TASK = "task"
+    WHY = "why"
+    MORE = "more"
+    NODES = "nodes"
+    AGENTS = "agents"
+    COST = "cost"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    topic: Topic
+    task_id: int | None = None
+    period: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """`task_id` None with `everything` False: which one has to be asked."""
+
+    task_id: int | None = None
+    everything: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    on: bool
+
+
+class NodeVerb(StrEnum):
+    DRAIN = "drain"
+    UNDRAIN = "undrain"
+    RESET = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOrder:
+    verb: NodeVerb
+    node: str
+    timeout_s: float | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    task_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    verb: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """Looks like a command and is none: `hint` is the whole reply and nothing is done."""
+
+    hint: str
+
+
+Command = Work | Continue | Answer | Look | Stop | Hold | NodeOrder | Retry | Help | Unclear
+
+Build = Callable[[re.Match[str], Vocabulary], Command | None]
+Prefix = Callable[[re.Match[str], Vocabulary, Work], "Work | Unclear | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One form. `build` returning None means that the form does not apply after all; a `prefix`
+    form narrows the work that the rest of the text describes."""
+
+    group: str
+    usage: str
+    meaning: str
+    pattern: re.Pattern[str] | None = None
+    build: Build | None = None
+    prefix: Prefix | None = None
+    verbs: tuple[str, ...] = field(default=())
+
+
+_UNIT_S = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def _line(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern + r"\s*$", re.IGNORECASE)
+
+
+def _start(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern + r"(?P<rest>.*\S)\s*$", re.IGNORECASE | re.DOTALL)
+
+
+def _task(topic: Topic) -> Build:
+    def build(match: re.Match[str], _: Vocabulary) -> Command:
+        number = match.group("id")
+        return Look(topic, task_id=int(number) if number else None)
+
+    return build
+
+
+def _look(topic: Topic) -> Build:
+    return lambda _match, _words: Look(topic)
+
+
+def _answer(match: re.Match[str], _: Vocabulary) -> Command | None:
+    word = match.group("word").lower()
+    decision = Decision.APPROVE if word in _YES else Decision.DENY
+    rest = (match.group("rest") or "").split()
+    if not rest:
+        return Answer(decision)
+    code = parse_code(rest[0])
+    if code is None:
+        return None
+    if any(parse_code(w) or w.lower() in _YES | _NO for w in rest[1:]):
+        return Unclear("One answer at a time, please: y K7 or n K7.")
+    return Answer(decision, code, " ".join(rest[1:]) or None)
+
+
+def _cost(match: re.Match[str], _: Vocabulary) -> Command:
+    arg = (match.group("arg") or "today").lower().lstrip("#")
+    return Look(Topic.COST, task_id=int(arg)) if arg.isdigit() else Look(Topic.COST, period=arg)
+
+
+def _stop(match: re.Match[str], _: Vocabulary) -> Command:
+    arg = (match.group("arg") or "").lower().lstrip("#")
+    if arg == "all":
+        return Stop(everything=True)
+    return Stop(task_id=int(arg) if arg else None)
+
+
+def _node_order(verb: NodeVerb) -> Build:
+    def build(match: re.Match[str], words: Vocabulary) -> Command | None:
+        node = match.group("node").lower()
+        amount, note = match.groupdict().get("amount"), match.groupdict().get("note")
+        if node not in words.nodes:
+            if amount or note:
+                return None
+            return Unclear(f"No node is called {node}. nodes lists them.")
+        timeout_s = float(amount[:-1]) * _UNIT_S[amount[-1].lower()] if amount else None
+        return NodeOrder(verb, node, timeout_s, note)
+
+    return build
+
+
+def _retry(match: re.Match[str], _: Vocabulary) -> Command:
+    number = match.group("id")
+    return Retry(int(number) if number else None)
+
+
+def _help(match: re.Match[str], _: Vocabulary) -> Command | None:
+    verb = match.group("verb")
+    if verb is None:
+        return Help()
+    return Help(verb.lower()) if find_row(verb.lower()) else None
+
+
+def _continue(match: re.Match[str], _: Vocabulary) -> Command:
+    return Continue(int(match.group("id")), match.group("rest").strip())
+
+
+def _at(match: re.Match[str], words: Vocabulary, work: Work) -> Work | Unclear:
+    name = match.group("name").lower()
+    if name not in words.specialists:
+        return Unclear(f"No node has a specialist @{name}. agents lists them.")
+    return replace(work, specialist=name)
+
+
+def _on(match: re.Match[str], words: Vocabulary, work: Work) -> Work | None:
+    name = match.group("name").lower()
+    return replace(work, node=name) if name in words.nodes else None
+
+
+def _in(match: re.Match[str], words: Vocabulary, work: Work) -> Work | None:
+    name = match.group("name").lower()
+    if name not in words.projects:
+        return None
+    return replace(work, project=name, branch=match.group("branch"))
+
+
+_YES = {"y", "yes", "👍"}
+_NO = {"n", "no", "👎"}
+_ANSWER = re.compile(
+    r"^(?P<word>y|yes|n|no|👍|👎)[\U0001f3fb-\U0001f3ff\ufe0f]?(?:\s+(?P<rest>.*\S))?\s*$",
+    re.IGNORECASE,
+)
+_ID = r"#?(?P<id>\d{1,9})"
+_MAYBE_ID = r"(?:\s+#?(?P<id>\d{1,9}))?"
+
+WORK, ANSWER, LOOK, CONTROL = "Give work", "Answer", "Look", "Control"
+
+TABLE: tuple[Row, ...] = (
+    Row(WORK, "<text>", "a new task"),
+    Row(
+        WORK,
+        "@specialist <text>",
+        "for one of the bench, agents lists them",
+        _start(r"^@(?P<name>[a-z0-9][a-z0-9._-]*)[\s:,]+"),
+        prefix=_at,
+        verbs=("@", "specialist"),
+    ),
+    Row(
+        WORK,
+        "on <node> <text>",
+        "on that machine only",
+        _start(r"^on\s+(?P<name>[a-z0-9][a-z0-9._-]*)[\s:,]+"),
+        prefix=_on,
+        verbs=("on",),
+    ),
+    Row(
+        WORK,
+        "in <project>[@branch] <text>",
+        "in a worktree of that project",
+        _start(r"^in\s+(?P<name>[a-z0-9][a-z0-9._-]*)(?:@(?P<branch>[^\s:,]+))?[\s:,]+"),
+        prefix=_in,
+        verbs=("in",),
+    ),
+    Row(
+        WORK,
+        "ask <text>",
+        "asks you before it runs",
+        _start(r"^ask\s+"),
+        prefix=lambda _match, _words, work: replace(work, approval=True),
+        verbs=("ask",),
+    ),
+    Row(
+        WORK,
+        "! <text>",
+        "urgent, goes first",
+        _start(r"^!\s*(?!!)"),
+        prefix=lambda _match, _words, work: replace(work, priority=Priority.HIGH),
+        verbs=("!", "urgent"),
+    ),
+    Row(
+        WORK,
+        "low <text>",
+        "when nothing else waits",
+        _start(r"^low\s+"),
+        prefix=lambda _match, _words, work: replace(work, priority=Priority.LOW),
+        verbs=("low",),
+    ),
+    Row(
+        WORK,
+        "#42 <text>",
+        "goes on in that task's session, as an inline reply does",
+        re.compile(r"^#(?P<id>\d{1,9})[\s:,]+(?P<rest>.*\S)\s*$", re.DOTALL),
+        build=_continue,
+        verbs=("continue",),
+    ),
+    Row(
+        ANSWER,
+        "y | n",
+        "yes or no, when exactly one question waits",
+        _ANSWER,
+        build=_answer,
+        verbs=("y", "n", "yes", "no"),
+    ),
+    Row(ANSWER, "y K7 | n K7 why", "answers that question; 👍 and 👎 on it do the same"),
+    Row(ANSWER, "pending", "the questions that wait", _line("^pending"), _look(Topic.PENDING)),
+    Row(LOOK, "status", "everything in one bubble", _line("^status"), _look(Topic.STATUS)),
+    Row(LOOK, "ls", "tasks that are not finished", _line("^ls"), _look(Topic.LIST)),
+    Row(
+        LOOK,
+        "#42",
+        "one task",
+        _line(r"^#(?P<id>\d{1,9})"),
+        _task(Topic.TASK),
+        verbs=("#", "task"),
+    ),
+    Row(LOOK, "why 42", "why it waits", _line(r"^why" + _MAYBE_ID), _task(Topic.WHY)),
+    Row(LOOK, "more 42", "the rest of an answer", _line(r"^more" + _MAYBE_ID), _task(Topic.MORE)),
+    Row(LOOK, "nodes", "the machines", _line("^nodes"), _look(Topic.NODES)),
+    Row(LOOK, "agents", "the bench", _line("^agents"), _look(Topic.AGENTS)),
+    Row(
+        LOOK,
+        "cost [today|week|42]",
+        "what it cost",
+        _line(r"^cost(?:\s+(?P<arg>today|week|#?\d{1,9}))?"),
+        _cost,
+    ),
+    Row(
+        CONTROL,
+        "stop 42 | stop all",
+        "ends it, or everything",
+        _line(r"^stop(?:\s+(?P<arg>all|#?\d{1,9}))?"),
+        _stop,
+    ),
+    Row(CONTROL, "hold", "start nothing new", _line("^hold"), lambda _m, _w: Hold(on=True)),
+    Row(CONTROL, "go", "start again", _line("^go"), lambda _m, _w: Hold(on=False)),
+    Row(
+        CONTROL,
+        "drain rex [30m] [note]",
+        "it finishes its work and takes no more",
+        _line(
+            r"^drain\s+(?P<node>[a-z0-9][\w.-]*)(?:\s+(?P<amount>\d{1,4}[mhd]))?(?:\s+(?P<note>.+?))?"
+        ),
+        _node_order(NodeVerb.DRAIN),
+    ),
+    Row(
+        CONTROL,
+        "undrain rex",
+        "it takes work again",
+        _line(r"^undrain\s+(?P<node>[a-z0-9][\w.-]*)"),
+        _node_order(NodeVerb.UNDRAIN),
+    ),
+    Row(
+        CONTROL,
+        "reset rex",
+        "closes its circuit breaker",
+        _line(r"^reset\s+(?P<node>[a-z0-9][\w.-]*)"),
+        _node_order(NodeVerb.RESET),
+    ),
+    Row(CONTROL, "retry 42", "again, as a new task", _line(r"^retry" + _MAYBE_ID), _retry),
+    Row(
+        CONTROL,
+        "help [verb]",
+        "this list, or more about one",
+        _line(r"^help(?:\s+(?P<verb>\S+))?"),
+        _help,
+    ),
+)
+
+BARE_ON_REPLY = frozenset({Topic.WHY, Topic.MORE, Topic.COST})
+"""Looks that, as an inline reply without a number, mean the task replied to."""
+
+
+def parse(text: str, words: Vocabulary) -> Command:
+    """What a message means. An empty one is Unclear."""
+    body = text.strip()
+    if not body:
+        return Unclear("That was empty. help lists what I understand.")
+    command = _parse_exact(body, words)
+    return command if command is not None else _parse_work(body, words)
+
+
+def _parse_exact(body: str, words: Vocabulary) -> Command | None:
+    for row in TABLE:
+        if row.build is None or row.pattern is None:
+            continue
+        match = row.pattern.match(body)
+        command = row.build(match, words) if match else None
+        if command is not None:
+            return command
+    return None
+
+
+def _parse_work(body: str, words: Vocabulary) -> Command:
+    """Prefix forms may be combined in any order, each once: `! @researcher on rex …`."""
+    work, rest = Work(prompt=""), body
+    left = [row for row in TABLE if row.prefix is not None]
+    found = True
+    while found:
+        found = False
+        for row in left:
+            assert row.pattern is not None
+            assert row.prefix is not None
+            match = row.pattern.match(rest)
+            narrowed = row.prefix(match, words, work) if match else None
+            if isinstance(narrowed, Unclear):
+                return narrowed
+            if match is not None and narrowed is not None:
+                work, rest, found = narrowed, match.group("rest"), True
+                left.remove(row)
+                break
+    return replace(work, prompt=rest.strip())
+
+
+def find_row(verb: str) -> Row | None:
+    """The row `help <verb>` is about."""
+    wanted = verb.lower().lstrip("@") or "@"
+    for row in TABLE:
+        if wanted in row.verbs or wanted == row.usage.split()[0].lower():
+            return row
+    return None
+
+
+def help_text(verb: str | None = None) -> str:
+    """The table as a bubble, or one row of it."""
+    if verb is not None:
+        row = find_row(verb)
+        return f"{row.usage}: {row.meaning}." if row else f"No verb is called {verb}."
+    lines: list[str] = []
+    for group in (WORK, ANSWER, LOOK, CONTROL):
+        lines.append(group + ":")
+        lines += [f"  {row.usage}: {row.meaning}" for row in TABLE if row.group == group]
+    return "\n".join(lines)

@@ -1,0 +1,191 @@
+"""The hub's own records: what a row holds, times as epoch seconds, `None` where nothing is known.
+
+`hubd.services.present` turns them into the structs of `common.wire`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from common.wire.approvals import ApprovalKind, ApprovalState, Risk
+from common.wire.nodes import AccountState, BreakerState
+from common.wire.tasks import OnLost, Priority, TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """`last_node` is where it ran last; `node` is set while it is live only. `lease_until` is
+    the lease as of the last change of state: renewals move the attempt's. `sticky`: it must go on
+    in its session, on the node that holds it."""
+
+    id: int
+    title: str
+    prompt: str
+    state: TaskState
+    created_at: float
+    updated_at: float
+    priority: Priority = Priority.NORMAL
+    specialist: str | None = None
+    pinned_node: str | None = None
+    requires: tuple[str, ...] = ()
+    project: str | None = None
+    branch: str | None = None
+    model: str | None = None
+    max_cost_usd: float | None = None
+    timeout_s: float | None = None
+    on_lost: OnLost = OnLost.REQUEUE
+    files: tuple[str, ...] = ()
+    source: str = "api"
+    submitted_by: str = ""
+    conversation: str | None = None
+    retry_of: int | None = None
+    continue_of: int | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    not_before: float | None = None
+    deadline: float | None = None
+    wait_reason: str | None = None
+    attempt: int = 0
+    faults: int = 0
+    crashes: int = 0
+    node: str | None = None
+    last_node: str | None = None
+    fence: int | None = None
+    lease_until: float | None = None
+    unknown_since: float | None = None
+    approval_code: str | None = None
+    resume_approval: int | None = None
+    cancel_requested: bool = False
+    cancel_raced: bool = False
+    outcome: str | None = None
+    error: str | None = None
+    summary: str | None = None
+    session_id: str | None = None
+    session_node: str | None = None
+    sticky: bool = False
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One run. `lease_until` is renewed by heartbeats and is None once it ended."""
+
+    fence: int
+    task_id: int
+    number: int
+    node: str
+    leased_at: float
+    lease_until: float | None
+    account: str
+    instance_id: str | None = None
+    runner: str | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    outcome: str | None = None
+    error: str | None = None
+    session_id: str | None = None
+    cost_usd: float | None = None
+    partial: bool = False
+    result_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerRecord:
+    """A node's circuit breaker; see `hubd.domain.breaker` for its rules."""
+
+    node: str
+    state: BreakerState = BreakerState.CLOSED
+    fails: int = 0
+    window_start: float | None = None
+    opens: int = 0
+    until: float | None = None
+    probe_fence: int | None = None
+    probe_until: float | None = None
+    reason: str | None = None
+    evidence: tuple[str, ...] = ()
+    opened_at: float | None = None
+    healthy_since: float | None = None
+    changed_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    name: str
+    slots: int
+    registered_at: float
+    labels: tuple[str, ...] = ()
+    specialists: tuple[str, ...] = ()
+    runners: tuple[str, ...] = ()
+    account: str | None = None
+    version: str | None = None
+    instance_id: str | None = None
+    facts: str = "{}"
+    accepting: bool = True
+    not_accepting_reason: str | None = None
+    draining: bool = False
+    drain_note: str | None = None
+    drain_until: float | None = None
+    heartbeat_at: float | None = None
+    success: float = 1.0
+
+    @property
+    def account_name(self) -> str:
+        """The login it uses; a node that names none has one of its own."""
+        return self.account or self.name
+
+    @property
+    def projects(self) -> tuple[str, ...] | None:
+        """The projects it says it has (`facts.projects`); None when it does not say."""
+        if '"projects"' not in self.facts:
+            return None
+        named = msgspec.json.decode(self.facts).get("projects")
+        return tuple(map(str, named)) if isinstance(named, list) else None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """`restarting` is set from a pause's end until its staggered restart is over."""
+
+    name: str
+    state: AccountState = AccountState.OK
+    paused_until: float | None = None
+    reason: str | None = None
+    pauses: int = 0
+    restarting: bool = False
+    probe_fence: int | None = None
+    next_start_at: float | None = None
+    ramp_left: int = 0
+    changed_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRecord:
+    id: int
+    code: str
+    kind: ApprovalKind
+    summary: str
+    asked_at: float
+    state: ApprovalState = ApprovalState.PENDING
+    task_id: int | None = None
+    fence: int | None = None
+    node: str | None = None
+    ask_id: str | None = None
+    tool: str | None = None
+    detail: str = ""
+    choices: tuple[str, ...] = ()
+    digest: str = ""
+    risk: Risk = Risk.NORMAL
+    chat: str | None = None
+    day: str | None = None
+    answered_at: float | None = None
+    answered_by: str | None = None
+    answered_via: str | None = None
+    note: str | None = None
+    answer: str | None = None
+    delivered: bool = False

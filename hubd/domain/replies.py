@@ -1,0 +1,358 @@
+"""What the hub texts back: a verdict line with the task's id, time, cost and node, then a little.
+
+Plain text. What came from a task or a person is stripped of control and direction marks before
+it is sent on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from common.wire.admin import CostRow, Hold, Spend
+from common.wire.approvals import ApprovalKind, Decision, Risk
+from common.wire.nodes import AccountState, BreakerState
+from common.wire.tasks import TaskState
+from hubd.domain.approvals import Refused
+from hubd.domain.records import AccountRecord, ApprovalRecord, NodeRecord, TaskRecord
+
+SHOWN_LINES = 6
+SHOWN_CHARS = 600
+MORE_CHARS = 2500
+
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"
+)
+
+
+def clean(text: str) -> str:
+    """Without control characters, zero-width characters and direction marks; tabs and line ends
+    stay."""
+    return _UNSAFE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def mask_codes(text: str, live: Collection[str]) -> str:
+    """Task output may not put a live approval code into the reader's hands as if it were ours."""
+    for code in live:
+        text = re.sub(rf"(?i)\b(y|n|yes|no)\s+{re.escape(code)}\b", r"\1 ··", text)
+    return text
+
+
+def duration(seconds: float) -> str:
+    """`8s`, `6m`, `1h 20m`, `2d 3h`."""
+    whole = max(int(seconds), 0)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m"
+    if whole < 86_400:
+        hours, minutes = whole // 3600, whole % 3600 // 60
+        return f"{hours}h {minutes}m" if minutes else f"{hours}h"
+    return f"{whole // 86_400}d {whole % 86_400 // 3600}h"
+
+
+def dollars(usd: float) -> str:
+    return f"${usd:.2f}" if usd >= 0.01 or usd == 0 else f"${usd:.4f}"
+
+
+def beginning(text: str, lines: int = SHOWN_LINES, chars: int = SHOWN_CHARS) -> str:
+    """The first lines of a text, cut at a line or, failing that, at a word."""
+    head = "\n".join(text.strip().splitlines()[:lines])
+    if len(head) <= chars:
+        return head
+    cut = head[:chars]
+    space = max(cut.rfind(" "), cut.rfind("\n"))
+    return cut[:space] if space > chars // 2 else cut
+
+
+def summary_of(text: str) -> str:
+    """What a list shows of a result."""
+    return beginning(clean(text), lines=3, chars=280)
+
+
+def figures(task: TaskRecord) -> str:
+    """`6m · $0.41 · archon`, as far as known."""
+    parts: list[str] = []
+    if task.started_at is not None and task.finished_at is not None:
+        parts.append(duration(task.finished_at - task.started_at))
+    if task.cost_usd:
+        parts.append(dollars(task.cost_usd))
+    node = task.node or task.last_node
+    if node:
+        parts.append(node)
+    return " · ".join(parts)
+
+
+def final(task: TaskRecord, text: str, *, by: str | None = None) -> tuple[str, int]:
+    """The reply that ends a task, and how many characters of `text` it showed."""
+    verdict = _verdict(task, by)
+    if task.state is not TaskState.SUCCEEDED:
+        return verdict, 0
+    body = clean(text).strip()
+    head = beginning(body)
+    if not head:
+        return f"{verdict}\n(no text came back)", 0
+    rest = f"\nmore {task.id} for the rest" if len(head) < len(body) else ""
+    return f"{verdict}\n{head}{rest}", len(head)
+
+
+def _verdict(task: TaskRecord, by: str | None) -> str:
+    known = figures(task)
+    tail = f" · {known}" if known else ""
+    match task.state:
+        case TaskState.SUCCEEDED if task.cancel_raced:
+            return f"#{task.id} done before the stop reached it{tail}"
+        case TaskState.SUCCEEDED:
+            return f"#{task.id} done{tail}"
+        case TaskState.CANCELLED if task.error == "kill_unconfirmed":
+            return f"#{task.id} stopped, though {task.last_node} did not confirm it{tail}"
+        case TaskState.CANCELLED:
+            return f"#{task.id} stopped{tail}"
+        case TaskState.DENIED:
+            return f"#{task.id} not run: {by or 'you'} said no"
+        case _:
+            why = beginning(clean(task.error or task.outcome or "no reason given"), 3, 300)
+            return f"#{task.id} failed{tail}: {why}\nretry {task.id} runs it again"
+
+
+def accepted(task: TaskRecord, ahead: int, would_run_on: str | None, obstacle: str) -> str:
+    """The answer to a new task: where it goes, or its place and what it waits for."""
+    to = f" to @{task.specialist}" if task.specialist else ""
+    if would_run_on is not None and ahead == 0:
+        return f"#{task.id} taken{to}: {would_run_on} has room."
+    place = "next in line" if ahead == 0 else f"{ahead} ahead"
+    return f"#{task.id} queued{to}, {place}: {obstacle}."
+
+
+def question(approval: ApprovalRecord) -> str:
+    """The bubble that asks. Built from the record's own fields only."""
+    about = f"#{approval.task_id} " if approval.task_id is not None else ""
+    where = f" on {approval.node}" if approval.node else ""
+    opening = {
+        ApprovalKind.GATE: f"{about}waits for your yes: ",
+        ApprovalKind.TOOL: f"{about}{where.strip() + ' ' if where else ''}wants to use ",
+        ApprovalKind.QUESTION: f"{about}asks: ",
+        ApprovalKind.BUDGET: "",
+    }[approval.kind]
+    lines = [opening + clean(approval.summary)]
+    detail = beginning(clean(approval.detail), 6, 500)
+    if detail and detail != clean(approval.summary):
+        lines.append(detail)
+    lines += [f"  {n}. {clean(choice)}" for n, choice in enumerate(approval.choices, 1)]
+    lines.append(how_to_answer(approval))
+    return "\n".join(lines)
+
+
+def how_to_answer(approval: ApprovalRecord) -> str:
+    code = approval.code
+    if approval.kind is ApprovalKind.QUESTION:
+        return f"Reply to this bubble, or: y {code} <answer>. n {code} to decline."
+    if approval.risk is Risk.HIGH:
+        return f"High risk, so with its code: y {code} or n {code}."
+    return f"y {code} or n {code}, or 👍 / 👎 here."
+
+
+def answered(approval: ApprovalRecord) -> str:
+    """The second to answer is told who was first."""
+    about = f"#{approval.task_id} " if approval.task_id is not None else ""
+    word = {"approved": "approved", "denied": "denied"}.get(approval.state, "withdrawn")
+    by = f" by {approval.answered_by}" if approval.answered_by else ""
+    via = f" ({approval.answered_via})" if approval.answered_via else ""
+    return f"{about}{approval.code} was already {word}{by}{via}."
+
+
+def decided(approval: ApprovalRecord, decision: Decision) -> str:
+    """The acknowledgement of an answer."""
+    about = f"#{approval.task_id} " if approval.task_id is not None else ""
+    if approval.kind is ApprovalKind.BUDGET:
+        yes = decision is Decision.APPROVE
+        return "Going on for today." if yes else "Nothing new starts until tomorrow."
+    if approval.kind is ApprovalKind.QUESTION and decision is Decision.APPROVE:
+        return f"{about}has your answer."
+    return f"{about}{'approved' if decision is Decision.APPROVE else 'denied'} ({approval.code})."
+
+
+def not_decided(refused: Refused, pending: Sequence[ApprovalRecord]) -> str:
+    """Why an answer decided nothing; lists what waits."""
+    listed = pending_list(pending)
+    match refused:
+        case Refused.NONE_PENDING:
+            return "Nothing waits for an answer."
+        case Refused.SEVERAL_PENDING:
+            return f"Which one?\n{listed}"
+        case Refused.NOT_ASKED_YET:
+            return f"That came before the question. Now waiting:\n{listed}"
+        case Refused.NEEDS_CODE:
+            return f"That one is high risk and needs its code.\n{listed}"
+        case Refused.UNKNOWN_CODE:
+            return f"I know no question with that code.\n{listed}".rstrip()
+        case Refused.ALREADY_ANSWERED:
+            return "That was already answered."
+
+
+def pending_list(pending: Sequence[ApprovalRecord]) -> str:
+    if not pending:
+        return "Nothing waits for an answer."
+    lines = []
+    for approval in pending:
+        about = f"#{approval.task_id} " if approval.task_id is not None else ""
+        risk = " (high risk)" if approval.risk is Risk.HIGH else ""
+        lines.append(f"{approval.code}: {about}{beginning(clean(approval.summary), 1, 100)}{risk}")
+    return "\n".join(lines)
+
+
+_WORDS = {
+    TaskState.QUEUED: "waits",
+    TaskState.WAITING_APPROVAL: "waits for your yes",
+    TaskState.NEEDS_ATTENTION: "needs you",
+    TaskState.LEASED: "starting",
+    TaskState.RUNNING: "running",
+    TaskState.CANCELLING: "stopping",
+    TaskState.UNKNOWN: "out of touch",
+    TaskState.SUCCEEDED: "done",
+    TaskState.FAILED: "failed",
+    TaskState.CANCELLED: "stopped",
+    TaskState.DENIED: "denied",
+}
+
+
+def task_line(task: TaskRecord, now: float) -> str:
+    """One task in one line."""
+    where = f" on {task.node}" if task.node else ""
+    since = task.started_at if task.node and task.started_at else task.created_at
+    ended = task.finished_at
+    age = duration((ended if ended is not None else now) - since)
+    reason = f" ({task.wait_reason})" if task.wait_reason else ""
+    title = beginning(clean(task.title), 1, 60)
+    return f"#{task.id} {_WORDS[task.state]}{where} {age}{reason}: {title}"
+
+
+def task_text(task: TaskRecord, now: float) -> str:
+    """`#42`: one task and how to go on from it."""
+    lines = [task_line(task, now)]
+    known = figures(task)
+    if known:
+        lines.append(known)
+    if task.error and task.state is not TaskState.SUCCEEDED:
+        lines.append(beginning(clean(task.error), 3, 300))
+    if task.summary:
+        lines += [clean(task.summary), f"more {task.id} for the rest"]
+    return "\n".join(lines)
+
+
+def task_list(tasks: Sequence[TaskRecord], now: float, total: int) -> str:
+    if not tasks:
+        return "Nothing is waiting or running."
+    lines = [task_line(task, now) for task in tasks]
+    if total > len(tasks):
+        lines.append(f"and {total - len(tasks)} more")
+    return "\n".join(lines)
+
+
+def status(
+    counts: dict[TaskState, int],
+    nodes: Sequence[NodeRecord],
+    busy: dict[str, int],
+    open_breakers: Collection[str],
+    pending: Sequence[ApprovalRecord],
+    spend: Spend,
+    hold: Hold,
+    now: float,
+    stale_after_s: float,
+) -> str:
+    """Everything in one bubble."""
+    running = sum(busy.values())
+    slots = sum(node.slots for node in nodes)
+    lines = [
+        f"{running} running of {slots} slots, {counts.get(TaskState.QUEUED, 0)} waiting, "
+        f"{len(pending)} for you"
+    ]
+    if hold.on:
+        lines.append("On hold" + (f": {clean(hold.reason)}" if hold.reason else "") + " (go)")
+    for node in nodes:
+        lines.append(node_line(node, busy.get(node.name, 0), open_breakers, now, stale_after_s))
+    lines.append(spend_line(spend))
+    if pending:
+        lines.append(pending_list(pending))
+    return "\n".join(lines)
+
+
+def node_line(
+    node: NodeRecord,
+    busy: int,
+    open_breakers: Collection[str],
+    now: float,
+    stale_after_s: float,
+) -> str:
+    state = "ready"
+    age_s = None if node.heartbeat_at is None else now - node.heartbeat_at
+    if age_s is None or age_s >= stale_after_s:
+        state = "away" if age_s is None else f"away for {duration(age_s)}"
+    elif node.draining:
+        state = "draining" + (f" ({clean(node.drain_note)})" if node.drain_note else "")
+    elif node.name in open_breakers:
+        state = f"breaker open (reset {node.name})"
+    elif not node.accepting:
+        state = clean(node.not_accepting_reason or "takes no work now")
+    return f"{node.name} {busy}/{node.slots} {state}"
+
+
+def breaker_notice(node: str, reason: str, until_s: float, opens: int) -> str:
+    return (
+        f"{node} failed again ({beginning(clean(reason), 1, 150)}): its breaker is open for "
+        f"{duration(until_s)}, opening {opens}. reset {node} closes it."
+    )
+
+
+def account_notice(account: AccountRecord, now: float) -> str:
+    if account.state is AccountState.BLOCKED:
+        return (
+            f"Account {account.name} needs a login ({clean(account.reason or 'logged out')}). "
+            "Log in on its machine, then restart its agent."
+        )
+    left = duration((account.paused_until or now) - now)
+    return f"Account {account.name} is paused for {left}: {clean(account.reason or 'limit')}."
+
+
+def spend_line(spend: Spend) -> str:
+    cap = f" of {dollars(spend.cap_usd)}" if spend.cap_usd else ""
+    capped = ", cap reached: nothing new starts" if spend.capped else ""
+    return f"Today {dollars(spend.cost_usd)}{cap}{capped}"
+
+
+def cost_text(title: str, rows: Sequence[CostRow], total: CostRow) -> str:
+    lines = [f"{title}: {dollars(total.cost_usd)}, {total.attempts} runs"]
+    tokens_in = total.input_tokens + total.cache_read_tokens + total.cache_write_tokens
+    lines.append(f"{compact(tokens_in)} tokens in, {compact(total.output_tokens)} out")
+    if total.unknown_cost_attempts:
+        lines.append(f"{total.unknown_cost_attempts} of unknown cost")
+    lines += [f"{row.key or 'general'} {dollars(row.cost_usd)}" for row in rows[:6]]
+    return "\n".join(lines)
+
+
+def task_cost(task: TaskRecord, attempts: int) -> str:
+    tokens_in = task.input_tokens + task.cache_read_tokens + task.cache_write_tokens
+    return (
+        f"#{task.id} cost {dollars(task.cost_usd)}: {compact(tokens_in)} tokens in, "
+        f"{compact(task.output_tokens)} out, {attempts} {'run' if attempts == 1 else 'runs'}"
+    )
+
+
+def compact(number: int) -> str:
+    """`812`, `12.3k`, `4.1M`."""
+    if number < 1000:
+        return str(number)
+    if number < 1_000_000:
+        return f"{number / 1000:.1f}k"
+    return f"{number / 1_000_000:.1f}M"
+
+
+def agents_text(bench: dict[str, int]) -> str:
+    """The bench, and on how many nodes each is."""
+    if not bench:
+        return "No node has registered specialists."
+    return "@" + " @".join(sorted(bench))
+
+
+def breaker_word(state: BreakerState) -> str:
+    return state.value.replace("_", "-")

@@ -1,0 +1,106 @@
+"""What becomes of a task when an attempt ended: the class decides (DESIGN §6)."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from common.wire.tasks import OnLost, Outcome, TaskState
+from hubd.domain.lifecycle import Move
+from hubd.domain.records import TaskRecord
+
+POISON_AFTER = 3
+"""Lost attempts after which the machine does not run a task again (I15)."""
+
+MAX_FAULTS = 5
+"""Node faults after which a task fails: it may be what breaks the nodes."""
+
+BACKOFF_S = 15.0
+BACKOFF_CAP_S = 900.0
+
+KNOWN = frozenset(Outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """The move a task makes, its other changes, and a reason for people."""
+
+    move: Move
+    changes: dict[str, Any]
+
+
+def classify(outcome: str) -> Outcome:
+    """A word nobody knows is treated as a task error and kept as it was."""
+    return Outcome(outcome) if outcome in KNOWN else Outcome.TASK_ERROR
+
+
+def backoff_s(failures: int, rng: random.Random) -> float:
+    """Doubling from 15 s to 15 min, give or take a fifth; `failures` counts from 1."""
+    base = min(BACKOFF_S * 2.0 ** min(max(failures - 1, 0), 16), BACKOFF_CAP_S)
+    return base * rng.uniform(0.8, 1.2)
+
+
+def after_result(
+    task: TaskRecord,
+    outcome: Outcome,
+    *,
+    now: float,
+    max_attempts: int,
+    account_until: float | None,
+    rng: random.Random,
+) -> Fate:
+    """The fate of a task whose current attempt posted `outcome` (not `parked`).
+
+    `account_until` is when its account's pause ends, for the outcomes that pause one.
+    """
+    if outcome is Outcome.OK:
+        return Fate(Move.SUCCEED, {"cancel_raced": task.cancel_requested})
+    if task.cancel_requested:
+        return Fate(Move.KILLED, {})
+    match outcome:
+        case Outcome.PERMANENT:
+            return Fate(Move.FAIL, {})
+        case Outcome.TASK_ERROR:
+            return _after_task_error(task, now, max_attempts, rng)
+        case Outcome.NODE_FAULT:
+            return _after_node_fault(task, now, rng)
+        case Outcome.LOST:
+            return after_loss(task)
+        case _:
+            return Fate(Move.GIVE_BACK, given_back(task) | {"not_before": account_until})
+
+
+def given_back(task: TaskRecord) -> dict[str, Any]:
+    """An attempt that does not count."""
+    return {"attempt": max(task.attempt - 1, 0)}
+
+
+def _after_task_error(task: TaskRecord, now: float, max_attempts: int, rng: random.Random) -> Fate:
+    if task.attempt >= max_attempts:
+        return Fate(Move.FAIL, {})
+    return Fate(Move.BACK_OFF, {"not_before": now + backoff_s(task.attempt, rng)})
+
+
+def _after_node_fault(task: TaskRecord, now: float, rng: random.Random) -> Fate:
+    faults = task.faults + 1
+    if faults >= MAX_FAULTS:
+        return Fate(Move.FAIL, {"faults": faults})
+    # Another node may take it at once; only a task that failed on several waits longer.
+    pause_s = backoff_s(faults - 1, rng) if faults > 1 else 0.0
+    return Fate(
+        Move.BACK_OFF,
+        given_back(task) | {"faults": faults, "not_before": now + pause_s if pause_s else None},
+    )
+
+
+def after_loss(task: TaskRecord) -> Fate:
+    """T13: the attempt is lost. A cancel wins, then poison, then what the task asked for."""
+    crashes = task.crashes + 1
+    if task.cancel_requested or task.state is TaskState.CANCELLING:
+        return Fate(Move.LOST_CANCELLED, {"crashes": crashes, "error": "kill_unconfirmed"})
+    if crashes >= POISON_AFTER:
+        return Fate(Move.LOST_POISON, {"crashes": crashes})
+    if task.on_lost is OnLost.HOLD:
+        return Fate(Move.LOST_HELD, {"crashes": crashes})
+    return Fate(Move.LOST, {"crashes": crashes})

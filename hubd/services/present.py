@@ -1,0 +1,223 @@
+"""Records to the structs of the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from common.clock import to_datetime, to_datetime_or_none
+from common.wire.admin import Token
+from common.wire.approvals import Approval
+from common.wire.messages import Message, MessageState
+from common.wire.nodes import Account, Breaker, Node, NodeStatus
+from common.wire.tasks import Attempt, Task, Usage
+from hubd.domain.records import (
+    AccountRecord,
+    ApprovalRecord,
+    AttemptRecord,
+    BreakerRecord,
+    NodeRecord,
+    TaskRecord,
+)
+from hubd.store.conversation import InboundRow, OutboxRow
+from hubd.store.tokens import TokenRow
+
+
+def task(record: TaskRecord) -> Task:
+    return Task(
+        id=record.id,
+        title=record.title,
+        prompt=record.prompt,
+        state=record.state,
+        priority=record.priority,
+        specialist=record.specialist,
+        node=record.node or record.last_node or record.pinned_node,
+        pinned_node=record.pinned_node,
+        requires=list(record.requires),
+        project=record.project,
+        branch=record.branch,
+        source=record.source,
+        submitted_by=record.submitted_by,
+        conversation=record.conversation,
+        created_at=to_datetime(record.created_at),
+        updated_at=to_datetime(record.updated_at),
+        started_at=to_datetime_or_none(record.started_at),
+        finished_at=to_datetime_or_none(record.finished_at),
+        not_before=to_datetime_or_none(record.not_before),
+        wait_reason=record.wait_reason,
+        attempt=record.attempt,
+        crashes=record.crashes,
+        fence=record.fence,
+        lease_until=to_datetime_or_none(record.lease_until),
+        on_lost=record.on_lost,
+        approval_code=record.approval_code,
+        cancel_requested=record.cancel_requested,
+        cancel_raced=record.cancel_raced,
+        outcome=record.outcome,
+        error=record.error,
+        summary=record.summary,
+        session_id=record.session_id,
+        session_node=record.session_node,
+        retry_of=record.retry_of,
+        continue_of=record.continue_of,
+        model=record.model,
+        max_cost_usd=record.max_cost_usd,
+        timeout_s=record.timeout_s,
+        cost_usd=record.cost_usd,
+        input_tokens=record.input_tokens,
+        output_tokens=record.output_tokens,
+        cache_read_tokens=record.cache_read_tokens,
+        cache_write_tokens=record.cache_write_tokens,
+    )
+
+
+def attempt(record: AttemptRecord, usage: list[Usage]) -> Attempt:
+    return Attempt(
+        fence=record.fence,
+        task_id=record.task_id,
+        number=record.number,
+        node=record.node,
+        runner=record.runner,
+        account=record.account,
+        leased_at=to_datetime(record.leased_at),
+        started_at=to_datetime_or_none(record.started_at),
+        ended_at=to_datetime_or_none(record.ended_at),
+        outcome=record.outcome,
+        error=record.error,
+        session_id=record.session_id,
+        cost_usd=record.cost_usd,
+        partial=record.partial,
+        usage=usage,
+    )
+
+
+def breaker(record: BreakerRecord) -> Breaker:
+    return Breaker(
+        state=record.state,
+        fails=record.fails,
+        opens=record.opens,
+        until=to_datetime_or_none(record.until),
+        probe_fence=record.probe_fence,
+        reason=record.reason,
+        changed_at=to_datetime_or_none(record.changed_at),
+    )
+
+
+def _node_fields(record: NodeRecord, its_breaker: BreakerRecord) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "slots": record.slots,
+        "labels": list(record.labels),
+        "specialists": list(record.specialists),
+        "runners": list(record.runners),
+        "account": record.account,
+        "version": record.version,
+        "instance_id": record.instance_id,
+        "facts": msgspec.json.decode(record.facts),
+        "accepting": record.accepting,
+        "draining": record.draining,
+        "drain_note": record.drain_note,
+        "drain_until": to_datetime_or_none(record.drain_until),
+        "registered_at": to_datetime(record.registered_at),
+        "last_heartbeat_at": to_datetime_or_none(record.heartbeat_at),
+        "breaker": breaker(its_breaker),
+    }
+
+
+def node(record: NodeRecord, its_breaker: BreakerRecord) -> Node:
+    return Node(**_node_fields(record, its_breaker))
+
+
+def node_status(
+    record: NodeRecord,
+    its_breaker: BreakerRecord,
+    running: list[int],
+    *,
+    now: float,
+    stale_after_s: float,
+) -> NodeStatus:
+    age_s = None if record.heartbeat_at is None else max(now - record.heartbeat_at, 0.0)
+    return NodeStatus(
+        **_node_fields(record, its_breaker),
+        online=age_s is not None and age_s < stale_after_s,
+        heartbeat_age_s=age_s,
+        busy=len(running),
+        free=max(record.slots - len(running), 0),
+        running=running,
+    )
+
+
+def account(record: AccountRecord) -> Account:
+    return Account(
+        name=record.name,
+        state=record.state,
+        paused_until=to_datetime_or_none(record.paused_until),
+        reason=record.reason,
+        changed_at=to_datetime_or_none(record.changed_at),
+    )
+
+
+def approval(record: ApprovalRecord) -> Approval:
+    return Approval(
+        id=record.id,
+        code=record.code,
+        kind=record.kind,
+        state=record.state,
+        task_id=record.task_id,
+        fence=record.fence,
+        node=record.node,
+        summary=record.summary,
+        detail=record.detail,
+        choices=list(record.choices),
+        digest=record.digest,
+        risk=record.risk,
+        asked_at=to_datetime(record.asked_at),
+        answered_at=to_datetime_or_none(record.answered_at),
+        answered_by=record.answered_by,
+        answered_via=record.answered_via,
+        note=record.note,
+        answer=record.answer,
+    )
+
+
+def inbound(row: InboundRow) -> Message:
+    return Message(
+        id=f"in-{row.id}",
+        direction="in",
+        chat=row.chat,
+        sender=row.sender,
+        text=row.text,
+        at=to_datetime(row.received_at),
+        state=MessageState.RECEIVED,
+        task_id=row.task_id,
+        guid=row.guid,
+    )
+
+
+def outbox(row: OutboxRow, approval_code: str | None) -> Message:
+    return Message(
+        id=f"out-{row.id}",
+        direction="out",
+        chat=row.chat,
+        text=row.text,
+        at=to_datetime(row.created_at),
+        state=MessageState(row.state),
+        task_id=row.task_id,
+        approval_code=approval_code,
+        guid=row.guid,
+        error=row.error,
+        maybe_duplicate=row.maybe_duplicate,
+    )
+
+
+def token(row: TokenRow) -> Token:
+    return Token(
+        id=row.id,
+        role=row.role,
+        name=row.name,
+        created_at=to_datetime(row.created_at),
+        expires_at=to_datetime_or_none(row.expires_at),
+        last_used_at=to_datetime_or_none(row.last_used_at),
+        revoked_at=to_datetime_or_none(row.revoked_at),
+    )

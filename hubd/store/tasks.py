@@ -1,0 +1,216 @@
+"""Tasks: their rows, the waiting lanes, and idempotency keys."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from common.wire.tasks import LIVE_STATES, OnLost, Priority, TaskState
+from hubd.domain.dispatch import RANK, Lane
+from hubd.domain.records import TaskRecord
+from hubd.errors import ForbiddenTransitionError
+from hubd.store.rows import Mapper, unpack
+
+TASKS = Mapper(
+    "tasks",
+    TaskRecord,
+    key="id",
+    generated_key=True,
+    derived=("rank", "lane"),
+    fixed=(
+        "title", "prompt", "created_at", "priority", "specialist", "pinned_node", "requires",
+        "project", "branch", "model", "max_cost_usd", "timeout_s", "on_lost", "files", "source",
+        "submitted_by", "conversation", "retry_of", "continue_of", "deadline",
+    ),
+    decode={
+        "state": TaskState,
+        "priority": Priority,
+        "requires": unpack,
+        "on_lost": OnLost,
+        "files": unpack,
+        "sticky": bool,
+        "cancel_requested": bool,
+        "cancel_raced": bool,
+    },
+)  # fmt: skip
+
+UPDATE_IF = (
+    TASKS.update.replace(" SET ", " SET lane = :lane, ", 1)
+    + " AND state = :was_state AND fence IS :was_fence"
+)
+FIND_KEY = "SELECT body_hash, task_id FROM submissions WHERE key = :key"
+INSERT_KEY = "INSERT INTO submissions (key, body_hash, task_id) VALUES (:key, :body_hash, :task_id)"
+LANES = "SELECT lane FROM lanes WHERE queued > 0"
+HEAD = """
+WHERE state = 'queued' AND lane = :lane AND (not_before IS NULL OR not_before <= :now)
+ORDER BY rank DESC, id LIMIT :limit
+"""
+NEXT_DUE = """
+SELECT min(not_before) FROM tasks WHERE state = 'queued' AND not_before > :now
+"""
+AHEAD = """
+SELECT count(*) FROM tasks WHERE state = 'queued' AND lane = :lane
+AND (rank > :rank OR (rank = :rank AND id < :id))
+"""
+COUNTS = "SELECT state, tasks FROM task_counts WHERE tasks > 0"
+SET_RESULT = """
+INSERT INTO results (task_id, text) VALUES (:task_id, :text)
+ON CONFLICT (task_id) DO UPDATE SET text = excluded.text
+"""
+RESULT = "SELECT text FROM results WHERE task_id = :task_id"
+LIVE_BY_NODE = """
+SELECT node, count(*) FROM tasks
+WHERE state IN ('leased', 'running', 'cancelling', 'unknown') GROUP BY node
+"""
+
+_LIVE = "('leased', 'running', 'cancelling', 'unknown')"
+_UNFINISHED = (
+    "('queued', 'waiting_approval', 'needs_attention', "
+    "'leased', 'running', 'cancelling', 'unknown')"
+)
+
+
+def lane_of(task: TaskRecord) -> Lane:
+    """A task that must go on in its session asks for the node that holds it."""
+    pinned = task.pinned_node or (task.session_node if task.sticky else None)
+    return Lane(pinned, task.specialist, task.requires, task.project)
+
+
+def insert(conn: sqlite3.Connection, task: TaskRecord) -> int:
+    """The new task's id; the record's own is ignored."""
+    values = TASKS.values(task)
+    values |= {"rank": RANK[task.priority], "lane": lane_of(task).key}
+    task_id = conn.execute(TASKS.insert, values).lastrowid
+    assert task_id is not None
+    return task_id
+
+
+def update(conn: sqlite3.Connection, was: TaskRecord, task: TaskRecord) -> None:
+    """Write a task that still is as `was`; raises ForbiddenTransitionError otherwise."""
+    values = TASKS.values(task)
+    values |= {"was_state": was.state, "was_fence": was.fence, "lane": lane_of(task).key}
+    if conn.execute(UPDATE_IF, values).rowcount != 1:
+        raise ForbiddenTransitionError(f"task {task.id} changed under a transaction")
+
+
+def find(conn: sqlite3.Connection, task_id: int) -> TaskRecord | None:
+    return TASKS.find(conn, "WHERE id = :id", {"id": task_id})
+
+
+def find_many(conn: sqlite3.Connection, ids: Sequence[int]) -> list[TaskRecord]:
+    marks = ", ".join(str(int(i)) for i in ids)
+    return TASKS.find_all(conn, f"WHERE id IN ({marks}) ORDER BY id", {})
+
+
+def find_key(conn: sqlite3.Connection, key: str) -> tuple[str, int] | None:
+    """Body hash and task of an idempotency key."""
+    rows = conn.execute(FIND_KEY, {"key": key}).fetchall()
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
+def insert_key(conn: sqlite3.Connection, key: str, body_hash: str, task_id: int) -> None:
+    conn.execute(INSERT_KEY, {"key": key, "body_hash": body_hash, "task_id": task_id})
+
+
+def lanes(conn: sqlite3.Connection) -> list[Lane]:
+    """The lanes in which something is queued."""
+    return [Lane.parse(row[0]) for row in conn.execute(LANES).fetchall()]
+
+
+def heads(conn: sqlite3.Connection, lane: Lane, now: float, limit: int) -> list[TaskRecord]:
+    """The next tasks of a lane, in the order in which they are served."""
+    return TASKS.find_all(conn, HEAD, {"lane": lane.key, "now": now, "limit": limit})
+
+
+def next_due(conn: sqlite3.Connection, now: float) -> float | None:
+    """When the next task that waits for a time becomes dispatchable."""
+    due: float | None = conn.execute(NEXT_DUE, {"now": now}).fetchall()[0][0]
+    return due
+
+
+def ahead(conn: sqlite3.Connection, task: TaskRecord) -> int:
+    """How many tasks of its lane are served before it."""
+    params = {"lane": lane_of(task).key, "rank": RANK[task.priority], "id": task.id}
+    return int(conn.execute(AHEAD, params).fetchall()[0][0])
+
+
+def counts(conn: sqlite3.Connection) -> dict[TaskState, int]:
+    """How many tasks are in each state; kept, not counted."""
+    return {TaskState(state): n for state, n in conn.execute(COUNTS).fetchall()}
+
+
+def live_counts(conn: sqlite3.Connection) -> dict[str, int]:
+    """Busy slots by node."""
+    return dict(conn.execute(LIVE_BY_NODE).fetchall())
+
+
+def live_of(conn: sqlite3.Connection, node: str) -> list[TaskRecord]:
+    return TASKS.find_all(
+        conn, f"WHERE node = :node AND state IN {_LIVE} ORDER BY id", {"node": node}
+    )
+
+
+def in_state(
+    conn: sqlite3.Connection, states: Iterable[TaskState], limit: int = 10_000
+) -> list[TaskRecord]:
+    """Unfinished tasks in these states, oldest first."""
+    wanted = ", ".join(f"'{state.value}'" for state in states)
+    return TASKS.find_all(
+        conn,
+        f"WHERE state IN ({wanted}) AND state IN {_UNFINISHED} ORDER BY id LIMIT :limit",
+        {"limit": limit},
+    )
+
+
+def live(conn: sqlite3.Connection) -> list[TaskRecord]:
+    return in_state(conn, LIVE_STATES)
+
+
+def overdue(conn: sqlite3.Connection, now: float) -> list[TaskRecord]:
+    return TASKS.find_all(
+        conn,
+        "WHERE state = 'queued' AND deadline IS NOT NULL AND deadline < :now",
+        {"now": now},
+    )
+
+
+def page(
+    conn: sqlite3.Connection,
+    *,
+    states: Sequence[TaskState],
+    node: str | None,
+    specialist: str | None,
+    text: str | None,
+    limit: int,
+    before: int | None,
+) -> list[TaskRecord]:
+    """Newest first."""
+    where = ["1"]
+    params: dict[str, Any] = {"limit": limit}
+    if states:
+        where.append("state IN (" + ", ".join(f"'{TaskState(s).value}'" for s in states) + ")")
+    if node is not None:
+        where.append("coalesce(node, last_node, pinned_node) = :node")
+        params["node"] = node
+    if specialist is not None:
+        where.append("specialist = :specialist")
+        params["specialist"] = specialist
+    if text is not None:
+        where.append("(instr(lower(prompt), :text) OR instr(lower(title), :text))")
+        params["text"] = text.lower()
+    if before is not None:
+        where.append("id < :before")
+        params["before"] = before
+    return TASKS.find_all(
+        conn, f"WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT :limit", params
+    )
+
+
+def set_result(conn: sqlite3.Connection, task_id: int, text: str) -> None:
+    conn.execute(SET_RESULT, {"task_id": task_id, "text": text})
+
+
+def result(conn: sqlite3.Connection, task_id: int) -> str | None:
+    rows = conn.execute(RESULT, {"task_id": task_id}).fetchall()
+    return rows[0][0] if rows else None
