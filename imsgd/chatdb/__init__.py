@@ -1,0 +1,1 @@
+"""Reading Apple's message database: read-only, with its write-ahead log, whatever macOS made it."""

@@ -1,0 +1,94 @@
+"""What `mesh-imsgd --check` looks at, from the file up to the permission to send."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+from common.config import BridgeConfig
+from common.errors import EXIT_FAILED, EXIT_OK
+from common.wire.messages import BridgeProblem
+from imsgd.chatdb import problems
+from imsgd.chatdb.database import ChatDatabase
+from imsgd.domain.handles import is_address, normalise
+from imsgd.domain.outcome import NOT_AUTHORISED
+from imsgd.errors import ChatDbBusyError, ChatDbError
+from imsgd.osascript import COUNT_ACCOUNTS, Osascript
+from imsgd.sender import OSASCRIPT_PROBLEM, automation_denied
+
+OSASCRIPT_S = 10.0
+ALLOW_PROBLEM = "allow_list"
+SELF_PROBLEM = "self_handles"
+
+
+async def check_all(config: BridgeConfig, *, env: Mapping[str, str], out: TextIO) -> int:
+    """Print one line of JSON per problem, and one that sums up; the exit code says the same."""
+    found = [*check_handles(config), *await asyncio.to_thread(check_chat_db, config)]
+    found += await check_osascript(config, env)
+    for problem in found:
+        line = {"problem": problem.id, "text": problem.text, "remedy": problem.remedy}
+        out.write(json.dumps(line, ensure_ascii=False) + "\n")
+    out.write(json.dumps({"ok": not found, "problems": len(found)}) + "\n")
+    return EXIT_FAILED if found else EXIT_OK
+
+
+def check_handles(config: BridgeConfig) -> list[BridgeProblem]:
+    handles = [*config.allow, *config.self_handles]
+    bad = [handle for handle in handles if not is_address(handle)]
+    if handles and not bad:
+        return []
+    text = f"Not an address: {', '.join(bad)}." if bad else "Nobody may command the mesh."
+    remedy = "Put mail addresses or numbers with country code into bridge.allow."
+    return [BridgeProblem(id=ALLOW_PROBLEM, text=text, remedy=remedy)]
+
+
+def check_chat_db(config: BridgeConfig) -> list[BridgeProblem]:
+    path = Path(config.chat_db).expanduser()
+    try:
+        database = ChatDatabase.open(path)
+    except ChatDbError as error:
+        return [error.problem]
+    except ChatDbBusyError:
+        return []
+    try:
+        if database.max_rowid() == 0:
+            return [problems.empty(path)]
+        return _unknown_own_handles(config, database.own_accounts())
+    except ChatDbError as error:
+        return [error.problem]
+    finally:
+        database.close()
+
+
+def _unknown_own_handles(config: BridgeConfig, accounts: set[str]) -> list[BridgeProblem]:
+    """Own handles that Messages never used: most likely a typing mistake."""
+    known = {normalise(account) for account in accounts} - {""}
+    strange = [handle for handle in config.self_handles if normalise(handle) not in known]
+    if not known or not strange:
+        return []
+    return [
+        BridgeProblem(
+            id=SELF_PROBLEM,
+            text=f"Messages never sent from {', '.join(strange)}.",
+            remedy=f"It knows you as {', '.join(sorted(known))}: check bridge.self_handles.",
+        )
+    ]
+
+
+async def check_osascript(config: BridgeConfig, env: Mapping[str, str]) -> list[BridgeProblem]:
+    osascript = Osascript(config.osascript, OSASCRIPT_S, env)
+    result = await osascript.run(COUNT_ACCOUNTS)
+    if result.status == 0 and not result.timed_out:
+        return []
+    if result.error_number == NOT_AUTHORISED:
+        return [automation_denied()]
+    if result.timed_out:
+        text = "Messages did not answer; macOS may be asking for permission to control it."
+        remedy = "Look at the Mac's screen and allow it."
+    else:
+        text = f"Messages cannot be controlled: {result.stderr.strip()[-200:]}"
+        remedy = "Check bridge.osascript, open Messages and sign in."
+    return [BridgeProblem(id=OSASCRIPT_PROBLEM, text=text, remedy=remedy)]

@@ -1,0 +1,42 @@
+"""Comparing texts that went through Messages, and the few words the bridge knows itself."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+
+_PLACEHOLDERS = "\ufffc\ufffd"
+_INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff\ufffc\ufffd]")
+_REPLY_FORM = re.compile(r"#\d+\b")
+
+
+def visible(text: str | None) -> str:
+    """What a person wrote: no attachment or balloon placeholders at the edges, no blank edges."""
+    return (text or "").strip(_PLACEHOLDERS + " \t\r\n\0")
+
+
+def comparable(text: str) -> str:
+    """The form in which an own send is recognised when it comes back.
+
+    Messages may change quotes, dashes, variation selectors and white space on the way; letters
+    and digits survive. A text without any (an emoji) is compared as it is.
+    """
+    folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold()
+    letters = "".join(char for char in folded if char.isalnum())
+    return letters or "".join(folded.split())
+
+
+def fingerprint(text: str) -> str:
+    return hashlib.sha256(comparable(text).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_panic(text: str) -> bool:
+    """Whether a text is the one order that must not wait for the hub: `stop all`."""
+    lines = visible(text).splitlines()
+    return bool(lines) and lines[0].strip().rstrip(".!").casefold().split() == ["stop", "all"]
+
+
+def has_reply_form(text: str) -> bool:
+    """Whether a text looks like one of the mesh's own replies, which begin with a task's id."""
+    return _REPLY_FORM.match(text) is not None

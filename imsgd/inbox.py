@@ -1,0 +1,72 @@
+"""Inputs on their way to the hub, in order; an order to stop everything overtakes the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imsgd.bell import Bell
+from imsgd.domain.admission import Admit
+from imsgd.domain.words import is_panic
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """What the hub is told of a row, still in the bridge's own terms (`sent_at` epoch seconds)."""
+
+    guid: str
+    rowid: int
+    chat: str
+    sender: str
+    text: str
+    sent_at: float
+    reply_to: str | None = None
+    tapback: str | None = None
+    has_attachments: bool = False
+    queued_at: float = 0.0
+
+    @classmethod
+    def of(cls, admitted: Admit, *, now: float) -> Inbound:
+        return cls(
+            guid=admitted.row.guid,
+            rowid=admitted.row.rowid,
+            chat=admitted.chat,
+            sender=admitted.sender,
+            text=admitted.text,
+            sent_at=admitted.row.at,
+            reply_to=admitted.reply_to,
+            tapback=admitted.tapback,
+            has_attachments=admitted.row.has_attachments,
+            queued_at=now,
+        )
+
+    @property
+    def is_panic(self) -> bool:
+        return self.tapback is None and is_panic(self.text)
+
+
+class Inbox:
+    """In memory only: everything in it is unsettled in the ledger and comes back after a crash."""
+
+    def __init__(self) -> None:
+        self._items: list[Inbound] = []
+        self.filled = Bell()
+
+    def put(self, item: Inbound) -> None:
+        """Append, or do nothing for a guid that waits already."""
+        if any(waiting.guid == item.guid for waiting in self._items):
+            return
+        position = len(self._items)
+        if item.is_panic:
+            position = sum(waiting.is_panic for waiting in self._items)
+        self._items.insert(position, item)
+        self.filled.ring()
+
+    def first(self) -> Inbound | None:
+        """The item to deliver now; it stays until `remove`."""
+        return self._items[0] if self._items else None
+
+    def remove(self, guid: str) -> None:
+        self._items = [item for item in self._items if item.guid != guid]
+
+    def __len__(self) -> int:
+        return len(self._items)

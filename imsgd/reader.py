@@ -1,0 +1,291 @@
+"""The loop that reads chat.db and brings every row before the bridge's rules.
+
+Invariant: the saved place never passes a row that is undecided, and an input stays unsettled until
+the hub has acknowledged it; a crash at any moment repeats work, loses none, and what is repeated is
+recognised by its guid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from common.clock import Clock
+from imsgd.chatdb import problems
+from imsgd.chatdb.database import ChatDatabase
+from imsgd.chatdb.link import ChatLink
+from imsgd.domain.admission import Admit, Drop, Missing, Refusal, Wait, judge
+from imsgd.domain.freshness import Freshness
+from imsgd.domain.handles import AllowList
+from imsgd.domain.history import Repeat
+from imsgd.domain.rows import Row, to_apple_ns
+from imsgd.errors import ChatDbBusyError, ChatDbError
+from imsgd.health import Health
+from imsgd.inbox import Inbound, Inbox
+from imsgd.ledger import hearing
+from imsgd.ledger.database import Ledger
+from imsgd.sieve import Sieve, Sifted
+
+logger = logging.getLogger(__name__)
+
+SETTLE_S = 0.05
+"""After a commit Messages still corrects and joins the row for some milliseconds."""
+LOOK_BACK_S = 600.0
+"""Rows that got a lower number than others before them are looked for by date this far back."""
+LOOK_BACK_EVERY_S = 1.0
+LOOK_BACK_ROWS = 1000
+REBASE_ROWS = 20_000
+BATCH_ROWS = 500
+WAIT_S = 30.0
+"""A row still without chat or body after that long is given up."""
+SAVE_EVERY_S = 5.0
+JUDGED_ROWS = 50_000
+RETRY_S = 2.0
+
+
+@dataclass(slots=True)
+class Session:
+    """What is remembered of the file that is open now."""
+
+    identity: str
+    scanned: int
+    waiting: dict[int, float] = field(default_factory=dict)
+    """Incomplete rows by number, with the monotonic time they were first seen."""
+    judged: dict[int, None] = field(default_factory=dict)
+    """Numbers that need no second look, the oldest first."""
+    version: int = -1
+    look_back_due: float = 0.0
+
+    def done(self, rowid: int) -> None:
+        self.waiting.pop(rowid, None)
+        self.judged[rowid] = None
+        while len(self.judged) > JUDGED_ROWS:
+            del self.judged[next(iter(self.judged))]
+
+    @property
+    def decided_up_to(self) -> int:
+        return min(self.scanned, min(self.waiting, default=self.scanned + 1) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`late_s`: a text dated that long before the bridge last listened is taken for a replay."""
+
+    allow: AllowList
+    poll_s: float
+    late_s: float
+
+
+class Reader:
+    def __init__(
+        self,
+        chat_db: Path,
+        policy: Policy,
+        *,
+        ledger: Ledger,
+        inbox: Inbox,
+        health: Health,
+        clock: Clock,
+    ) -> None:
+        self._path = chat_db
+        self._policy = policy
+        self._ledger = ledger
+        self._inbox = inbox
+        self._health = health
+        self._clock = clock
+        self._link = ChatLink(chat_db, "reader")
+        self._sieve = Sieve(link=self._link, ledger=ledger, inbox=inbox, health=health, clock=clock)
+        self._session: Session | None = None
+        self._fresh: Freshness | None = None
+        self._opened = 0
+        self._saved_at = clock.monotonic()
+
+    async def run(self) -> None:
+        """Poll for ever; an unreadable database is reported and tried again."""
+        while True:
+            pause_s = self._policy.poll_s
+            try:
+                await self._poll()
+                self._health.end(*problems.READING)
+            except ChatDbError as error:
+                self._health.begin(error.problem)
+                pause_s = max(pause_s, RETRY_S)
+            except ChatDbBusyError:
+                logger.debug("database busy")
+            await asyncio.sleep(pause_s)
+
+    async def close(self) -> None:
+        """Save the place; called when the loop has ended."""
+        try:
+            if self._session is not None:
+                await self._save_place(self._session)
+        finally:
+            await self._link.close()
+
+    async def current(self, item: Inbound) -> Inbound | None:
+        """An input as it reads now: its author may have edited or unsent it while it waited.
+
+        None when it was taken back; unchanged when that cannot be told.
+        """
+        try:
+            row = await self._link.ask(lambda db: db.with_guid(item.guid))
+        except (ChatDbError, ChatDbBusyError):
+            return item
+        verdict = None if row is None else self._judge(row)
+        if isinstance(verdict, Drop):
+            return None
+        return Inbound.of(verdict, now=self._clock.now()) if isinstance(verdict, Admit) else item
+
+    def _judge(self, row: Row) -> Admit | Wait | Drop:
+        return judge(row, self._policy.allow, now=self._clock.now())
+
+    async def _poll(self) -> None:
+        now = self._clock.monotonic()
+        session = self._session
+        if session is not None and now >= session.look_back_due:
+            await self._link.renew()
+        version = await self._link.ask(lambda db: db.data_version())
+        if session is None or self._link.opened != self._opened:
+            session = await self._begin_session()
+            await self._scan(session)
+        elif version != session.version:
+            await asyncio.sleep(SETTLE_S)
+            await self._scan(session)
+        session.version = version
+        if session.waiting:
+            await self._visit_waiting(session)
+        if now >= session.look_back_due:
+            session.look_back_due = now + LOOK_BACK_EVERY_S
+            await self._look_back(session)
+        await self._after_poll(session)
+
+    async def _begin_session(self) -> Session:
+        """Find the place in the file just opened; a new or rebuilt file starts at its end."""
+        identity, top = await self._link.ask(lambda db: (db.identity(), db.max_rowid()))
+        saved = await self._ledger.read(hearing.place) or await self._first_start(identity, top)
+        now = self._clock.now()
+        fresh = self._fresh or Freshness(
+            saved.born_at, saved.listened_at, late_s=self._policy.late_s
+        )
+        self._fresh = fresh.after_poll(now)
+        continues = saved.identity == identity and saved.rowid <= top
+        session = Session(identity, saved.rowid if continues else top)
+        if top == 0:
+            self._health.begin(problems.empty(self._path))
+        await self._resume_unsettled()
+        if not continues:
+            logger.warning("database replaced", extra={"rowid": top})
+            await self._look_back(session, since=self._fresh.floor(now), limit=REBASE_ROWS)
+            await self._save_place(session)
+        self._session, self._opened = session, self._link.opened
+        return session
+
+    async def _first_start(self, identity: str, top: int) -> hearing.Place:
+        """Nothing that is there already is ever acted on, also when the file is rebuilt later."""
+        now = self._clock.now()
+        place = hearing.Place(identity, top, born_at=now, listened_at=now)
+        since = to_apple_ns(now - LOOK_BACK_S)
+        rows = await self._link.ask(lambda db: db.dated(since, limit=LOOK_BACK_ROWS))
+        admitted = [verdict for row in rows if isinstance(verdict := self._judge(row), Admit)]
+
+        def begin(connection: sqlite3.Connection) -> None:
+            hearing.save_place(connection, place)
+            for one in admitted:
+                key = hearing.key_of(one)
+                hearing.record(connection, one, Repeat.BASELINE, now=now, key=key)
+
+        await self._ledger.write(begin)
+        logger.info("first start", extra={"rowid": top})
+        return place
+
+    async def _resume_unsettled(self) -> None:
+        """Queue again what was found to be input before a crash."""
+        for guid in await self._ledger.read(hearing.unsettled_guids):
+            row = await self._link.ask(partial(ChatDatabase.with_guid, guid=guid))
+            verdict = None if row is None else self._judge(row)
+            if isinstance(verdict, Admit):
+                self._inbox.put(Inbound.of(verdict, now=self._clock.now()))
+            elif not isinstance(verdict, Wait):
+                logger.info("input taken back", extra={"guid": guid})
+                settle = partial(hearing.settle, guid=guid, verdict=Refusal.UNSENT)
+                await self._ledger.write(settle)
+
+    async def _scan(self, session: Session) -> None:
+        while True:
+            rows = await self._link.ask(lambda db: db.after(session.scanned, limit=BATCH_ROWS))
+            await self._judge_all(session, rows)
+            if rows:
+                session.scanned = rows[-1].rowid
+                self._health.end(problems.EMPTY)
+            if len(rows) < BATCH_ROWS:
+                return
+
+    async def _look_back(
+        self, session: Session, *, since: float | None = None, limit: int = LOOK_BACK_ROWS
+    ) -> None:
+        start = to_apple_ns(self._clock.now() - LOOK_BACK_S if since is None else since)
+        rowids = await self._link.ask(
+            lambda db: db.rowids_dated(start, up_to=session.scanned, limit=limit)
+        )
+        known = session.judged.keys() | session.waiting.keys()
+        if unknown := [rowid for rowid in rowids if rowid not in known]:
+            rows = await self._link.ask(lambda db: db.with_rowids(unknown))
+            await self._judge_all(session, sorted(rows, key=lambda row: (row.date, row.rowid)))
+
+    async def _visit_waiting(self, session: Session) -> None:
+        rowids = list(session.waiting)
+        rows = await self._link.ask(lambda db: db.with_rowids(rowids))
+        for gone in set(rowids) - {row.rowid for row in rows}:
+            session.done(gone)
+        await self._judge_all(session, rows)
+
+    async def _judge_all(self, session: Session, rows: Iterable[Row]) -> None:
+        for row in rows:
+            match self._judge(row):
+                case Admit() as admitted:
+                    await self._sift(session, admitted)
+                case Wait(missing=missing):
+                    self._keep_waiting(session, row, missing)
+                case Drop(reason=Refusal.SCHEDULED):
+                    pass  # the look-back finds it when its time has come
+                case Drop():
+                    session.done(row.rowid)
+
+    async def _sift(self, session: Session, admitted: Admit) -> None:
+        if self._fresh is None:
+            raise RuntimeError("rows are judged only in a session")
+        sifted = await self._sieve.sift(admitted, self._fresh)
+        if sifted is Sifted.TARGET_UNKNOWN:
+            self._keep_waiting(session, admitted.row, Missing.TARGET)
+        else:
+            session.done(admitted.row.rowid)
+
+    def _keep_waiting(self, session: Session, row: Row, missing: Missing) -> None:
+        now = self._clock.monotonic()
+        if now - session.waiting.setdefault(row.rowid, now) >= WAIT_S:
+            logger.info("row given up", extra={"rowid": row.rowid, "missing": missing})
+            session.done(row.rowid)
+
+    async def _after_poll(self, session: Session) -> None:
+        if self._fresh is not None:
+            self._fresh = self._fresh.after_poll(self._clock.now())
+        self._sieve.refresh_problems()
+        if self._clock.monotonic() - self._saved_at >= SAVE_EVERY_S:
+            await self._save_place(session)
+
+    async def _save_place(self, session: Session) -> None:
+        self._saved_at = self._clock.monotonic()
+        if self._fresh is None:
+            return
+        place = hearing.Place(
+            session.identity,
+            session.decided_up_to,
+            self._fresh.born_at,
+            self._fresh.listened_at,
+        )
+        await self._ledger.write(lambda c: hearing.save_place(c, place))
