@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -110,7 +110,7 @@ class ClaudeRun:
             }
         )
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         try:
             while True:
                 event = await self._events.get()
@@ -133,7 +133,7 @@ class ClaudeRun:
             await self._ask(pending)
 
     async def interrupt(self) -> None:
-        """A control request ends the turn with its result, and so with its usage and cost."""
+        """End the turn with its result, and so with its usage and cost."""
         self._interrupted = True
         self._requests += 1
         await self._send(

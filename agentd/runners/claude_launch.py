@@ -44,6 +44,10 @@ KEPT_FROM_TASKS = (
 """Tools that outlive an attempt or reach other sessions of the same user."""
 
 
+PERMISSION_MODES = ("default", "acceptEdits", "plan", "dontAsk")
+"""Those a specialist may choose; bypassPermissions is not among them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaudeSettings:
     """What `[agent]` says about the Claude runner."""
@@ -124,7 +128,7 @@ def command_line(
         "--permission-prompt-tool=stdio",
         "--strict-mcp-config",
         f"--setting-sources={'user,project,local' if job.trust_project else ''}",
-        f"--permission-mode={settings.permission_mode}",
+        f"--permission-mode={_permission_mode(settings, job)}",
         f"--disallowedTools={','.join(KEPT_FROM_TASKS)}",
         f"--resume={job.session_id}" if job.session_id else f"--session-id={new_session_id}",
     ]
@@ -139,6 +143,12 @@ def command_line(
     if job.specialist is not None:
         argv += [f"--agents={agents_json(job.specialist)}", f"--agent={job.specialist.name}"]
     return argv
+
+
+def _permission_mode(settings: ClaudeSettings, job: Job) -> str:
+    """The specialist's own mode, which in `--agents` the CLI heeds for subagents only."""
+    mode = job.specialist.extra.get("permissionMode") if job.specialist is not None else None
+    return mode if mode in PERMISSION_MODES else settings.permission_mode
 
 
 def _model(settings: ClaudeSettings, job: Job) -> str:

@@ -114,9 +114,9 @@ def opening_prompt(job: Job) -> str:
             " be done."
         )
     return (
-        f"You had asked to use {resume.tool} and were stopped while the owner was asked. The owner"
-        " said yes to exactly this call, once. Make it again, unchanged, then go on with the"
-        f" task:\n{resume.detail}"
+        f"You had asked to use {resume.tool} and were stopped while the owner was asked: the"
+        " rejection you saw was not theirs. They said yes to exactly this call, once. Make it"
+        f" again, unchanged, then go on with the task:\n{resume.detail}"
     )
 
 

@@ -6,7 +6,7 @@ How each end is classified is DESIGN §6; docs/RUNNERS.md explains how to write 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -166,7 +166,7 @@ class RunnerFacts:
 class Run(Protocol):
     """One attempt in progress."""
 
-    def events(self) -> AsyncIterator[Event]:
+    def events(self) -> AsyncGenerator[Event, None]:
         """Yield what happens; the last event, and only the last, is an `Ended`."""
         ...
 

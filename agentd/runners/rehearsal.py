@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 from agentd.runners.protocol import (
     Answer,
@@ -26,6 +27,8 @@ from agentd.runners.protocol import (
 )
 from common.wire.approvals import Decision
 from common.wire.tasks import Outcome, Usage
+
+T = TypeVar("T")
 
 LABEL = "rehearsal: no model ran"
 MODEL = "rehearsal"
@@ -67,7 +70,7 @@ class RehearsalRun:
         self._outcome = Outcome.INTERRUPTED
         self._answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         yield SessionStarted(session_id=self._session_id, model=MODEL)
         yield TextSaid(f"({LABEL}) ")
         try:
@@ -117,9 +120,9 @@ class RehearsalRun:
             await self._or_stop(asyncio.sleep(length_s / pieces))
             yield TextSaid(" ".join(words[at : at + size]) + " ")
 
-    async def _or_stop(self, awaited: asyncio.Future[Answer] | object) -> Answer:
+    async def _or_stop(self, awaited: Awaitable[T]) -> T:
         """Await something unless the run is stopped first."""
-        wanted = asyncio.ensure_future(awaited)  # type: ignore[arg-type]
+        wanted = asyncio.ensure_future(awaited)
         stopped = asyncio.ensure_future(self._stopped.wait())
         try:
             await asyncio.wait({wanted, stopped}, return_when=asyncio.FIRST_COMPLETED)

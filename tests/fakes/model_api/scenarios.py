@@ -2,7 +2,8 @@
 
 A prompt carries `[[scenario:NAME]]` or `[[scenario:NAME {"key": value}]]`. The last marker in the
 conversation rules; the step is the number of assistant messages after it. A later prompt without a
-marker is answered with a plain text that counts the prompts seen, which proves a resumed session.
+marker is answered with a plain text that counts the prompts seen, which proves a resumed session;
+with the argument `across_prompts` the scenario goes on instead.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from typing import Any
 from tests.fakes.model_api.books import Usage
 
 MARKER = re.compile(r"\[\[scenario:([a-z0-9_]+)(?:\s+(\{.*?\}))?\]\]", re.DOTALL)
+
+FILLER = "No response requested."
+"""What Claude Code itself puts between an interrupted turn and the next prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ def read_situation(body: dict[str, Any], now_s: float) -> tuple[str, Situation]:
     results: list[str] = []
     for message in body.get("messages", []):
         if message.get("role") == "assistant":
-            step += 1
+            step += _texts(message) != [FILLER]
             continue
         if message.get("role") != "user":
             continue
@@ -122,7 +126,7 @@ def read_situation(body: dict[str, Any], now_s: float) -> tuple[str, Situation]:
             step, prompts = 0, prompts + 1
         elif not tool_results:
             prompts += 1
-            if step:
+            if step and not args.get("across_prompts"):
                 name, args, step = "success", {}, 0
     return name, Situation(step, args, max(prompts, 1), tuple(results), now_s)
 

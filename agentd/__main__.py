@@ -1,0 +1,199 @@
+"""mesh-agentd: the composition root of the node's daemon."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import functools
+import hashlib
+import logging
+import os
+import platform
+import socket
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agentd.attempt import Attempt, Limits, Means
+from agentd.contact import Contact, Standing
+from agentd.daemon import Daemon, disk_refusal, end_leftovers, guarded
+from agentd.journal import Journal
+from agentd.runners.protocol import Runner, RunnerFacts
+from agentd.runners.registry import make_runner
+from agentd.slots import Slots
+from agentd.specialists import load_bench
+from agentd.spool import Spool
+from agentd.workspace import Workspace
+from common.client import HubClient, NodeApi, find_credentials
+from common.clock import SystemClock
+from common.config import AgentConfig, LoadedConfig, load_config
+from common.errors import EXIT_OK, MeshError
+from common.logs import log_to_stderr
+from common.paths import make_private_dir
+from common.proc import single_instance, stop_on_signals
+from common.version import VERSION
+from common.wire.nodes import RegisterNode
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until told to stop; the exit code is one of `common.errors`."""
+    options = _options(sys.argv[1:] if arguments is None else arguments)
+    log_to_stderr("mesh-agentd")
+    try:
+        loaded = _configured(load_config(os.environ), options)
+        lock_file = loaded.paths.lock_file(f"agentd-{loaded.config.agent.name}")
+        with single_instance(lock_file, "agentd"):
+            asyncio.run(_serve(loaded, os.environ))
+    except MeshError as error:
+        logger.error("cannot go on", extra={"error": error.message})
+        return error.exit_code
+    return EXIT_OK
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="mesh-agentd", description="Runs tasks of the mesh on this machine."
+    )
+    parser.add_argument("--name", help="the node's name, instead of agent.name")
+    parser.add_argument("--slots", type=int, help="instead of agent.slots")
+    parser.add_argument(
+        "--drain-s", type=float, help="how long SIGTERM waits for running work; 0: not at all"
+    )
+    parser.add_argument("--version", action="version", version=f"mesh-agentd {VERSION}")
+    return parser.parse_args(arguments)
+
+
+def _configured(loaded: LoadedConfig, options: argparse.Namespace) -> LoadedConfig:
+    """The configuration with what the command line overrides, and a name in any case."""
+    agent = loaded.config.agent
+    changes: dict[str, Any] = {"name": options.name or agent.name or default_name()}
+    if options.slots is not None:
+        changes["slots"] = options.slots
+    if options.drain_s is not None:
+        changes["drain_s"] = options.drain_s
+    agent = msgspec.convert(
+        msgspec.to_builtins(msgspec.structs.replace(agent, **changes)), AgentConfig
+    )
+    config = msgspec.structs.replace(loaded.config, agent=agent)
+    return LoadedConfig(config, loaded.paths, loaded.origins)
+
+
+def default_name() -> str:
+    """The machine's host name without its domain, as a node's name."""
+    host = socket.gethostname().partition(".")[0]
+    return "".join(char for char in host if char.isalnum() or char in "._-").lstrip("._-") or "node"
+
+
+async def _serve(loaded: LoadedConfig, env: Mapping[str, str]) -> None:
+    signals = stop_on_signals(asyncio.get_running_loop())
+    agent, paths = loaded.config.agent, loaded.paths
+    credentials = find_credentials(loaded, env, role="node", name=agent.name)
+    runner = make_runner(agent, env, new_id=lambda: str(uuid.uuid4()))
+    facts = await runner.check()
+    state = make_private_dir(paths.state_dir / f"agentd-{agent.name}")
+    mark = _agent_mark(state)
+    async with HubClient(credentials) as client, guarded(mark, env):
+        hub = NodeApi(client, agent.name)
+        spool = Spool(state / "spool", hub)
+        journal = Journal(state / "attempts")
+        await end_leftovers(mark, journal, spool)
+        daemon = _compose(loaded, env, hub, spool, journal, runner, facts, mark)
+        await daemon.run(signals)
+
+
+def _compose(
+    loaded: LoadedConfig,
+    env: Mapping[str, str],
+    hub: NodeApi,
+    spool: Spool,
+    journal: Journal,
+    runner: Runner,
+    facts: RunnerFacts,
+    mark: str,
+) -> Daemon:
+    agent, paths = loaded.config.agent, loaded.paths
+    clock = SystemClock()
+    standing = Standing(news=asyncio.Event(), drained=asyncio.Event())
+    instance_id = str(uuid.uuid4())
+    specialists = load_bench(paths.config_dir / "agents")
+    means = Means(
+        hub=hub,
+        runner=runner,
+        spool=spool,
+        journal=journal,
+        workspace=Workspace(paths.work_dir),
+        clock=clock,
+        specialists=specialists,
+        environment=env,
+        configured_env=agent.env,
+        agent_mark=mark,
+        limits=Limits(
+            timeout_s=agent.timeout_s,
+            silence_s=agent.silence_s,
+            park_after_s=agent.park_after_s,
+            max_turns=agent.max_turns,
+        ),
+    )
+    slots = Slots(
+        agent.slots,
+        hub=hub,
+        spool=spool,
+        standing=standing,
+        make_attempt=functools.partial(Attempt, means=means),
+        instance_id=instance_id,
+    )
+    registration = RegisterNode(
+        slots=agent.slots,
+        labels=list(agent.labels),
+        specialists=sorted(specialists),
+        runners=[runner.name],
+        account=agent.account,
+        version=VERSION,
+        instance_id=instance_id,
+        facts=facts.facts | _machine(),
+    )
+    contact = Contact(
+        hub,
+        slots,
+        standing,
+        clock,
+        registration=registration,
+        check=lambda: disk_refusal(paths.work_dir, agent.min_free_mb),
+        self_test=functools.partial(_self_test, runner),
+    )
+    return Daemon(
+        contact=contact,
+        slots=slots,
+        slot_count=agent.slots,
+        spool=spool,
+        standing=standing,
+        drain_s=agent.drain_s,
+    )
+
+
+async def _self_test(runner: Runner) -> dict[str, Any]:
+    """What an open breaker wants to know: whether the runner works here."""
+    try:
+        facts = await runner.check()
+    except MeshError as error:
+        return {"self_test": "failed", "self_test_error": error.message}
+    return facts.facts | {"self_test": "ok"}
+
+
+def _agent_mark(state: Path) -> str:
+    """The same for every start of this agent, different for every other agent."""
+    return hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:20]
+
+
+def _machine() -> dict[str, Any]:
+    return {"system": platform.system(), "release": platform.release(), "pid": os.getpid()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,337 @@
+"""One attempt from lease to result: start it at the hub, run it, stop it if told, account for it.
+
+The fence decides: nothing is spawned before the hub accepted the start, and whatever the hub calls
+stale is ended without a result. Every other attempt ends with exactly one result in the spool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from agentd.environment import attempt_environment
+from agentd.errors import AgentError, SpecialistError
+from agentd.journal import Entry, Journal
+from agentd.output import OutputFeed, OutputSink
+from agentd.questions import QuestionDesk, QuestionSink
+from agentd.runners.protocol import (
+    ApprovalRequested,
+    ApprovalWithdrawn,
+    Ended,
+    Event,
+    Job,
+    Run,
+    Runner,
+    SessionStarted,
+    UsageSeen,
+)
+from agentd.specialists import Specialist
+from agentd.spool import Spool
+from agentd.stops import OUTCOMES, Reason, Stop, StopOrder
+from agentd.sweep import Mark, sweep
+from agentd.workspace import Workspace
+from common.client import HubError, HubUnreachableError
+from common.clock import Clock, to_datetime
+from common.supervise import Backoff
+from common.wire.nodes import AnswerOrder, Applied, Lease, PostResult, StartAttempt
+from common.wire.tasks import Outcome
+
+logger = logging.getLogger(__name__)
+
+START_WITHIN_S = 20.0
+"""Below the 30 s after which the hub takes an unstarted lease back."""
+
+TEXT_CHARS = 900_000
+ERROR_CHARS = 8000
+LAST_OUTPUT_S = 2.0
+
+
+class AttemptHub(OutputSink, QuestionSink, Protocol):
+    """What an attempt says to the hub; its result goes by the spool."""
+
+    async def start(self, fence: int, start: StartAttempt) -> Applied: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """Grace before an interrupt becomes a kill, and before TERM becomes KILL."""
+
+    interrupt_s: float = 5.0
+    term_s: float = 5.0
+    hurried_interrupt_s: float = 0.5
+    hurried_term_s: float = 0.4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What bounds an attempt unless its task says otherwise; cost is the task's alone."""
+
+    timeout_s: float
+    silence_s: float
+    park_after_s: float
+    max_turns: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What every attempt of this node shares."""
+
+    hub: AttemptHub
+    runner: Runner
+    spool: Spool
+    journal: Journal
+    workspace: Workspace
+    clock: Clock
+    specialists: Mapping[str, Specialist]
+    environment: Mapping[str, str]
+    configured_env: Mapping[str, str]
+    agent_mark: str
+    limits: Limits
+    patience: Patience = Patience()
+
+
+class Attempt:
+    """The life of one lease on this node; `run` it once, `stop` it any time."""
+
+    def __init__(self, lease: Lease, means: Means) -> None:
+        self.lease = lease
+        self.fence = lease.fence
+        self._means = means
+        self._order = StopOrder()
+        self._feed = OutputFeed(lease.fence, means.hub, lambda: to_datetime(means.clock.now()))
+        self._desk: QuestionDesk | None = None
+        self._entry: Entry | None = None
+        self._last_output_at = 0.0
+        self._waited_s = 0.0
+
+    def stop(self, stop: Stop, *, hurry: bool = False) -> None:
+        """Order it to stop; the first reason counts, a later call may add haste."""
+        self._order.give(stop, hurry=hurry)
+
+    async def take_answer(self, order: AnswerOrder) -> None:
+        if self._desk is not None:
+            await self._desk.take_order(order)
+
+    async def run(self) -> None:
+        """Run to the end; the result is in the spool when this returns."""
+        if not await self._start():
+            return
+        logger.info("attempt started", extra=self._names())
+        try:
+            result = await self._execute()
+        except AgentError as error:
+            result = PostResult(
+                outcome=_outcome_of(error), error=error.message, runner=self._means.runner.name
+            )
+        finally:
+            await self._sweep()
+        if self._is_stale():
+            logger.info("attempt dropped, its fence is stale", extra=self._names())
+        else:
+            self._means.spool.put(self.fence, result)
+            logger.info("attempt ended", extra=self._names() | {"outcome": result.outcome})
+        self._means.journal.remove(self.fence)
+
+    async def _start(self) -> bool:
+        """Whether the hub accepted the start, and so whether anything may be spawned."""
+        backoff = Backoff(first_s=0.2, cap_s=2.0)
+        start = StartAttempt(runner=self._means.runner.name, session_id=self.lease.task.session_id)
+        try:
+            async with asyncio.timeout(START_WITHIN_S):
+                while True:
+                    try:
+                        await self._means.hub.start(self.fence, start)
+                        return True
+                    except HubUnreachableError:
+                        await asyncio.sleep(backoff.next_s())
+        except HubError as error:
+            logger.info("start refused", extra=self._names() | {"code": error.hub_code})
+            return False
+        except TimeoutError:
+            # The hub may have noted a start whose answer was lost: say that nothing runs.
+            error_text = "the hub did not answer the start"
+            result = PostResult(outcome=Outcome.INTERRUPTED, error=error_text)
+            self._means.spool.put(self.fence, result)
+            return False
+
+    async def _execute(self) -> PostResult:
+        place = await self._means.workspace.prepare(self.lease)
+        self._note(folder=str(place.folder))
+        run = await self._means.runner.start(self._job(place.folder, trusted=place.trusted))
+        self._desk = QuestionDesk(
+            self.fence,
+            self._means.hub,
+            self._means.clock,
+            park_after_s=self._means.limits.park_after_s,
+            reply=run.answer,
+            stop=self._order.give,
+        )
+        feeding = asyncio.create_task(self._feed.run(), name=f"output of {self.fence}")
+        watching = asyncio.create_task(self._watch(run), name=f"watch over {self.fence}")
+        try:
+            ended = await self._follow(run)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await self._desk.close()
+            self._feed.close()
+            await asyncio.wait({feeding}, timeout=LAST_OUTPUT_S)
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
+        if ended.session_id is not None:
+            self._means.workspace.remember_session(ended.session_id, place.folder)
+        return self._result(ended)
+
+    async def _follow(self, run: Run) -> Ended:
+        self._last_output_at = self._means.clock.monotonic()
+        async with aclosing(run.events()) as events:
+            async for event in events:
+                self._last_output_at = self._means.clock.monotonic()
+                self._feed.add(event)
+                if isinstance(event, Ended):
+                    return event
+                self._take(event)
+        raise AgentError(f"the {self._means.runner.name} runner ended without saying how")
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case SessionStarted(session_id=session_id):
+                self._note(session_id=session_id)
+                if self._desk is not None:
+                    self._desk.may_park = bool(session_id)
+            case UsageSeen(usage):
+                self._note(usage=list(usage))
+            case ApprovalRequested() if self._desk is not None:
+                self._desk.ask(event)
+            case ApprovalWithdrawn(request_id) if self._desk is not None:
+                self._desk.withdraw(request_id)
+
+    async def _watch(self, run: Run) -> None:
+        """Wait for a reason to stop, then stop the run: ask, and after a grace force."""
+        await self._reason_to_stop()
+        patience, order = self._means.patience, self._order
+        logger.info("attempt stopping", extra=self._names() | {"reason": str(order.stop)})
+        await run.interrupt()
+        await _sleep_unless(order.hurried, patience.interrupt_s, patience.hurried_interrupt_s)
+        hurried = order.hurried.is_set()
+        await run.kill(grace_s=patience.hurried_term_s if hurried else patience.term_s)
+        await self._sweep()
+
+    async def _reason_to_stop(self) -> None:
+        clock, limits = self._means.clock, self._means.limits
+        started_at = tick_at = clock.monotonic()
+        timeout_s = self.lease.task.timeout_s or limits.timeout_s
+        waited_s = 0.0
+        while not self._order.given.is_set():
+            await _sleep_unless(self._order.given, 1.0, 0.0)
+            now = clock.monotonic()
+            if self._feed.fenced.is_set():
+                self._order.give(Stop(Reason.FENCED))
+            if self._desk is not None and self._desk.waiting:
+                # A person's time is nobody's time-out.
+                waited_s += now - tick_at
+                self._last_output_at = now
+            tick_at = now
+            if now - started_at - waited_s > timeout_s:
+                self._order.give(Stop(Reason.TIMED_OUT, f"ended after {timeout_s:.0f} s"))
+            elif now - self._last_output_at > limits.silence_s:
+                detail = f"ended after {limits.silence_s:.0f} s without any output"
+                self._order.give(Stop(Reason.SILENT, detail))
+
+    def _job(self, folder: Path, *, trusted: bool) -> Job:
+        task = self.lease.task
+        means = self._means
+        specialist = None
+        if task.specialist is not None:
+            specialist = means.specialists.get(task.specialist)
+            if specialist is None:
+                raise SpecialistError(
+                    f"this node has no specialist {task.specialist}; it has:"
+                    f" {', '.join(sorted(means.specialists)) or 'none'}"
+                )
+        return Job(
+            fence=self.fence,
+            prompt=task.prompt,
+            folder=folder,
+            environment=attempt_environment(
+                means.environment,
+                means.configured_env,
+                fence=self.fence,
+                agent_mark=means.agent_mark,
+            ),
+            specialist=specialist,
+            model=task.model,
+            session_id=task.session_id,
+            resume=task.resume,
+            max_cost_usd=task.max_cost_usd,
+            max_turns=means.limits.max_turns,
+            trust_project=trusted,
+        )
+
+    def _result(self, ended: Ended) -> PostResult:
+        outcome, error, stop = ended.outcome, ended.error, self._order.stop
+        # A run that had ended by itself before the order reached it tells its own truth.
+        if stop is not None and outcome not in (Outcome.OK, Outcome.PROVIDER_LIMIT):
+            outcome, error = OUTCOMES[stop.reason], stop.detail or error
+        return PostResult(
+            outcome=outcome,
+            text=ended.text[:TEXT_CHARS],
+            usage=list(ended.usage),
+            cost_usd=ended.cost_usd,
+            session_id=ended.session_id,
+            error=error[:ERROR_CHARS] if error else None,
+            resets_at=ended.resets_at,
+            partial=ended.partial,
+            runner=self._means.runner.name,
+            approval_code=stop.code if stop and outcome is Outcome.PARKED else None,
+        )
+
+    def _is_stale(self) -> bool:
+        stop = self._order.stop
+        return stop is not None and stop.reason is Reason.FENCED
+
+    def _note(self, **changes: object) -> None:
+        """Keep the journal up to date with what a successor would have to report."""
+        known = {
+            "fence": self.fence,
+            "task_id": self.lease.task.id,
+            "runner": self._means.runner.name,
+            "folder": "",
+            "session_id": self.lease.task.session_id,
+        }
+        if self._entry is not None:
+            known = {name: getattr(self._entry, name) for name in Entry.__struct_fields__}
+        entry = Entry(**(known | changes))  # type: ignore[arg-type]
+        if entry != self._entry:
+            self._entry = entry
+            self._means.journal.write(entry)
+
+    async def _sweep(self) -> None:
+        folder = Path(self._entry.folder) if self._entry and self._entry.folder else None
+        mark = Mark(self._means.agent_mark, self.fence, folder)
+        strays = await asyncio.to_thread(sweep, mark)
+        if strays:
+            logger.warning("strays ended", extra=self._names() | {"processes": strays})
+
+    def _names(self) -> dict[str, object]:
+        return {"task": self.lease.task.id, "fence": self.fence}
+
+
+def _outcome_of(error: AgentError) -> Outcome:
+    return Outcome.PERMANENT if isinstance(error, SpecialistError) else Outcome.NODE_FAULT
+
+
+async def _sleep_unless(event: asyncio.Event, at_most_s: float, after_event_s: float) -> None:
+    """Sleep `at_most_s`, but only `after_event_s` more once `event` is set."""
+    waiting = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({waiting}, timeout=at_most_s)
+        if waiting.done() and after_event_s:
+            await asyncio.sleep(after_event_s)
+    finally:
+        waiting.cancel()

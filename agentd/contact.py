@@ -1,0 +1,166 @@
+"""Contact with the hub: registration and heartbeats, and the orders that come back with them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agentd.stops import Reason, Stop
+from common.client import HubError, HubUnreachableError
+from common.clock import Clock
+from common.supervise import Backoff
+from common.wire.nodes import (
+    AnswerOrder,
+    Heartbeat,
+    HeartbeatReply,
+    Registered,
+    RegisterNode,
+)
+
+logger = logging.getLogger(__name__)
+
+RETRY_FIRST_S = 0.3
+RETRY_CAP_S = 8.0
+
+
+class ContactHub(Protocol):
+    """What contact needs of the hub."""
+
+    async def register(self, registration: RegisterNode) -> Registered: ...
+
+    async def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatReply: ...
+
+
+class Crew(Protocol):
+    """The running attempts, as orders reach them."""
+
+    def fences(self) -> list[int]: ...
+
+    async def kill(self, fence: int) -> None: ...
+
+    async def take_answer(self, order: AnswerOrder) -> None: ...
+
+    def stop_all(self, stop: Stop, *, hurry: bool = False) -> None: ...
+
+
+@dataclass(slots=True)
+class Standing:
+    """Whether this node takes work. `news` makes the next heartbeat go out at once."""
+
+    news: asyncio.Event
+    drained: asyncio.Event
+    refusal: str | None = None
+
+    @property
+    def draining(self) -> bool:
+        return self.drained.is_set()
+
+    @property
+    def accepting(self) -> bool:
+        return self.reason is None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it takes none."""
+        return "draining" if self.draining else self.refusal
+
+    def drain(self) -> None:
+        self.drained.set()
+        self.news.set()
+
+
+class Contact:
+    """Keeps the hub informed; `run` registers, then beats until it fails or is cancelled."""
+
+    def __init__(
+        self,
+        hub: ContactHub,
+        crew: Crew,
+        standing: Standing,
+        clock: Clock,
+        *,
+        registration: RegisterNode,
+        check: Callable[[], str | None],
+        self_test: Callable[[], Awaitable[dict[str, Any]]],
+    ) -> None:
+        self._hub = hub
+        self._crew = crew
+        self._standing = standing
+        self._clock = clock
+        self._registration = registration
+        self._check = check
+        self._self_test = self_test
+        self._facts: dict[str, Any] | None = None
+        self._last_contact_at = clock.monotonic()
+        self._terms: Registered | None = None
+        self.registered = asyncio.Event()
+
+    async def run(self) -> None:
+        """Beat for ever. Whatever goes wrong is logged once, retried, and ends no other loop."""
+        backoff = Backoff(first_s=RETRY_FIRST_S, cap_s=RETRY_CAP_S)
+        lost = False
+        while True:
+            try:
+                terms = self._terms or await self._register()
+                await self._beat()
+            except (HubUnreachableError, HubError) as error:
+                if not lost:
+                    logger.warning("hub contact lost", extra={"error": error.message})
+                lost = True
+                self._after_failure(error)
+                await asyncio.sleep(backoff.next_s())
+                continue
+            if lost:
+                logger.info("hub contact restored")
+            lost = False
+            backoff.reset()
+            await self._pause(terms.heartbeat_s)
+
+    async def _register(self) -> Registered:
+        self._terms = await self._hub.register(self._registration)
+        logger.info(
+            "registered",
+            extra={"hub_version": self._terms.hub_version, "lease_s": self._terms.lease_s},
+        )
+        return self._terms
+
+    async def _beat(self) -> None:
+        self._standing.news.clear()
+        self._standing.refusal = self._check()
+        facts, self._facts = self._facts, None
+        reply = await self._hub.heartbeat(
+            Heartbeat(
+                running=self._crew.fences(),
+                accepting=self._standing.accepting,
+                instance_id=self._registration.instance_id,
+                not_accepting_reason=self._standing.reason,
+                facts=facts,
+            )
+        )
+        self._last_contact_at = self._clock.monotonic()
+        self.registered.set()
+        for fence in reply.kill:
+            await self._crew.kill(fence)
+        for order in reply.answers:
+            await self._crew.take_answer(order)
+        if reply.self_test:
+            self._facts = await self._self_test()
+            self._standing.news.set()
+
+    async def _pause(self, heartbeat_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(heartbeat_s):
+                await self._standing.news.wait()
+
+    def _after_failure(self, error: HubUnreachableError | HubError) -> None:
+        if isinstance(error, HubError) and error.hub_status in (404, 409):
+            self._terms = None  # the hub does not know this node or instance (any more)
+        silent_s = self._clock.monotonic() - self._last_contact_at
+        stop_after_s = self._terms.stop_after_s if self._terms else None
+        if stop_after_s is not None and silent_s > stop_after_s and self._crew.fences():
+            detail = f"no contact with the hub for {silent_s:.0f} s"
+            self._crew.stop_all(Stop(Reason.NO_CONTACT, detail))

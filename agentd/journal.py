@@ -1,0 +1,66 @@
+"""What is known of each running attempt, on disk: what a killed agentd leaves to its successor."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from common.paths import make_private_dir, write_private_file
+from common.wire.nodes import PostResult
+from common.wire.tasks import Outcome, Usage
+
+logger = logging.getLogger(__name__)
+
+SUFFIX = ".attempt.json"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One started attempt."""
+
+    fence: int
+    task_id: int
+    runner: str
+    folder: str
+    session_id: str | None = None
+    usage: list[Usage] = []
+
+
+class Journal:
+    """One private file an attempt, there from its start until its result is in the spool."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = make_private_dir(folder)
+
+    def write(self, entry: Entry) -> None:
+        write_private_file(self._path(entry.fence), msgspec.json.encode(entry).decode())
+
+    def remove(self, fence: int) -> None:
+        self._path(fence).unlink(missing_ok=True)
+
+    def left_over(self) -> list[Entry]:
+        """Attempts of a predecessor that did not live to report them."""
+        entries = []
+        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+            try:
+                entries.append(msgspec.json.decode(path.read_bytes(), type=Entry))
+            except (OSError, msgspec.DecodeError):
+                logger.warning("journal entry unreadable, removed", extra={"file": path.name})
+                path.unlink(missing_ok=True)
+        return entries
+
+    def _path(self, fence: int) -> Path:
+        return self._folder / f"{fence}{SUFFIX}"
+
+
+def lost_result(entry: Entry) -> PostResult:
+    """The result of an attempt whose agentd was killed under it."""
+    return PostResult(
+        outcome=Outcome.LOST,
+        usage=entry.usage,
+        session_id=entry.session_id,
+        runner=entry.runner,
+        partial=True,
+        error="agentd was killed while this ran; what was left of it has been ended.",
+    )

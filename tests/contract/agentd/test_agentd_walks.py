@@ -1,0 +1,197 @@
+"""The daemon with the rehearsal runner against a scripted hub: its own life, without a model."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from common.wire.approvals import ApprovalState
+from common.wire.nodes import OutputKind
+from common.wire.tasks import Outcome
+from tests.contract.agentd.agent_process import agentd, until
+from tests.contract.agentd.scripted_hub import ScriptedHub
+
+
+async def test_a_node_registers_itself_and_finishes_a_task(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    fence = await hub.offer("say hello")
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal", slots=3) as agent:
+        result = await hub.result_of(fence)
+    assert result.outcome == Outcome.OK
+    assert result.text.startswith("rehearsal: no model ran")
+    assert result.cost_usd == 0.0
+    assert result.usage[0].model == "rehearsal"
+    registration = hub.registrations[0]
+    assert registration.slots == 3
+    assert registration.runners == ["rehearsal"]
+    assert len(registration.specialists) == 19
+    assert hub.starts[0][0] == fence
+    assert "say hello" in hub.output_text(fence)
+    assert agent.process.returncode == 0
+
+
+async def test_only_free_slots_are_claimed(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    fences = [await hub.offer(f"[rehearse: 1s] {n}") for n in range(4)]
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal", slots=2):
+        for fence in fences:
+            await hub.result_of(fence)
+    assert hub.claims[0].free_slots == 2
+    assert max(len(beat.running) for beat in hub.heartbeats) <= 2
+
+
+async def test_a_question_in_flight_is_answered_and_the_run_goes_on(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    fence = await hub.offer("[rehearse: question] paint it")
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal"):
+        await hub.until(lambda: hub.asks)
+        assert hub.asks[0][1].choices == ["Blue", "Red"]
+        await hub.decide("K1", ApprovalState.APPROVED, answer="Red")
+        result = await hub.result_of(fence)
+    assert "You said yes: Red" in result.text
+
+
+async def test_a_question_nobody_answers_parks_the_attempt_with_its_session(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    fence = await hub.offer("[rehearse: ask] do it")
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal", park_after_s=0.5):
+        result = await hub.result_of(fence)
+    assert result.outcome == Outcome.PARKED
+    assert result.approval_code == "K1"
+    assert result.session_id
+
+
+async def test_a_kill_order_ends_the_attempt(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    fence = await hub.offer("[rehearse: 60s] slow")
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal"):
+        await hub.until(lambda: hub.starts)
+        hub.kills.add(fence)
+        result = await hub.result_of(fence)
+    assert result.outcome == Outcome.KILLED
+
+
+async def test_a_kill_order_for_an_attempt_that_is_not_here_is_answered(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    hub.kills.add(77)
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal"):
+        result = await hub.result_of(77)
+    assert result.outcome == Outcome.KILLED
+
+
+async def test_a_refused_start_runs_nothing(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    stale = await hub.offer("never")
+    hub.stale.add(stale)
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal") as agent:
+        after = await hub.offer("afterwards")
+        await hub.result_of(after)
+        refused = [line for line in agent.log() if line["event"] == "start refused"]
+    assert refused[0]["fence"] == stale
+    assert stale not in hub.results
+    assert not [fence for fence, _ in hub.outputs if fence == stale]
+
+
+async def test_a_result_waits_on_disk_while_the_hub_is_away(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path, mesh_home: Path
+) -> None:
+    fence = await hub.offer("[rehearse: 1s] patience")
+    spool = mesh_home / "agentd-Archon" / "spool"
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal"):
+        await hub.until(lambda: hub.starts)
+        await hub.stop()
+        hub.away = True
+        await until(lambda: list(spool.glob("*.result.json")))
+        assert all(path.stat().st_mode & 0o077 == 0 for path in spool.iterdir())
+        hub.away = False
+        await hub.start()
+        result = await hub.result_of(fence)
+    assert result.outcome == Outcome.OK
+    assert not list(spool.iterdir())
+
+
+async def test_a_stop_with_work_in_flight_reports_it_interrupted(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    fence = await hub.offer("[rehearse: 60s] slow")
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal") as agent:
+        await hub.until(lambda: hub.outputs)
+        agent.signal(signal.SIGTERM)
+        assert await agent.wait(within_s=5) == 0
+    assert hub.results[fence].outcome == Outcome.INTERRUPTED
+    assert hub.results[fence].session_id
+
+
+async def test_a_drain_lets_running_work_finish_and_takes_no_more(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    fence = await hub.offer("[rehearse: 2s] almost there")
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal", drain_s=30.0) as agent:
+        await hub.until(lambda: hub.outputs)
+        agent.signal(signal.SIGTERM)
+        await hub.until(lambda: hub.heartbeats and not hub.heartbeats[-1].accepting)
+        late = await hub.offer("too late")
+        assert await agent.wait() == 0
+    assert hub.results[fence].outcome == Outcome.OK
+    assert late not in [started for started, _ in hub.starts]
+
+
+async def test_a_second_signal_ends_a_drain(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    fence = await hub.offer("[rehearse: 60s] slow")
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal", drain_s=60.0) as agent:
+        await hub.until(lambda: hub.outputs)
+        agent.signal(signal.SIGTERM)
+        await hub.until(lambda: not hub.heartbeats[-1].accepting)
+        agent.signal(signal.SIGTERM)
+        assert await agent.wait(within_s=5) == 0
+    assert hub.results[fence].outcome == Outcome.INTERRUPTED
+
+
+async def test_a_node_without_contact_ends_its_own_work(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path, mesh_home: Path
+) -> None:
+    hub.stop_after_s = 1.0
+    spool = mesh_home / "agentd-Archon" / "spool"
+    fence = await hub.offer("[rehearse: 60s] slow")
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal"):
+        await hub.until(lambda: hub.outputs)
+        await hub.stop()
+        hub.away = True
+        await until(lambda: list(spool.glob("*.result.json")))
+        hub.away = False
+        await hub.start()
+        result = await hub.result_of(fence)
+    assert result.outcome == Outcome.INTERRUPTED
+    assert "no contact" in (result.error or "")
+
+
+async def test_a_second_agent_of_the_same_name_is_refused_with_75(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal"):
+        await hub.until(lambda: hub.heartbeats)
+        async with agentd(hub, clean_env, tmp_path, runner="rehearsal") as second:
+            assert await second.wait() == 75
+
+
+async def test_tool_output_is_told_apart_from_text(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    fence = await hub.offer("[rehearse: ask] do it")
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal"):
+        await hub.until(lambda: hub.asks)
+        await hub.decide("K1", ApprovalState.DENIED, note="not today")
+        result = await hub.result_of(fence)
+    kinds = [item.kind for of, output in hub.outputs if of == fence for item in output.items]
+    assert OutputKind.TOOL_START in kinds
+    assert OutputKind.TOOL_END in kinds
+    assert "You said no: not today" in result.text
