@@ -1,0 +1,255 @@
+"""`mesh-hubd`: builds the hub from its parts and runs it; and the tools for its database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from common.clock import Clock, SystemClock, to_datetime
+from common.config import Config, LoadedConfig, load_config
+from common.errors import EXIT_FAILED, MeshError
+from common.logs import log_to_stderr
+from common.paths import MeshPaths, make_private_dir
+from common.proc import single_instance, stop_on_signals
+from common.supervise import Loop, Supervisor
+from common.version import VERSION
+from common.wire.admin import NewToken, Role
+from hubd.access.guard import Guard
+from hubd.access.hosts import HostRules, host_of
+from hubd.access.limits import RateLimit
+from hubd.access.lockout import Lockout
+from hubd.app import Door, create_app
+from hubd.calls import OpenCalls
+from hubd.domain.actors import Actor
+from hubd.ops.backup import (
+    BackupError,
+    BackupState,
+    check_integrity,
+    keep_backups,
+    make_backup,
+    restore,
+)
+from hubd.ops.identity import DatabaseReplacedError, Identity, refuse_missing, watch_identity
+from hubd.ops.log_context import add_request_fields
+from hubd.ops.metrics import Metrics
+from hubd.server import Address, Tls, find_tls, listen, refuse_open_bind, serve_until, url_of
+from hubd.services.wiring import Services, build_services
+from hubd.store.database import Database, open_database
+from hubd.store.epoch import marks_path
+
+logger = logging.getLogger("hubd")
+
+T = TypeVar("T")
+
+DAEMON = "hubd"
+CONSOLE = Actor(Role.OPERATOR, "console", via="console")
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="mesh-hubd")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """The hub of a mesh. Without a command it runs until SIGTERM."""
+    os.umask(0o077)
+    context.obj = load_config(os.environ)
+    if context.invoked_subcommand is None:
+        run(context.obj)
+
+
+def run(loaded: LoadedConfig) -> None:
+    """Run the daemon in the foreground."""
+    log_to_stderr("mesh-hubd")
+    add_request_fields()
+    logging.getLogger("hypercorn.error").setLevel(logging.WARNING)
+    hub = loaded.config.hub
+    address = Address.parse(hub.bind)
+    tls = find_tls(hub.tls_cert, hub.tls_key)
+    refuse_open_bind(address, tls)
+    paths = loaded.paths
+    make_private_dir(paths.state_dir)
+    with single_instance(paths.lock_file(DAEMON), DAEMON):
+        refuse_missing(paths.hub_db, marks_path(paths.hub_db))
+        asyncio.run(run_hub(loaded.config, paths, address, tls, SystemClock()))
+
+
+async def run_hub(
+    config: Config, paths: MeshPaths, address: Address, tls: Tls | None, clock: Clock
+) -> None:
+    """Serve until a signal; the store outlives the server, whatever ends that."""
+    signals = stop_on_signals(asyncio.get_running_loop())
+    async with _open_services(config, paths, clock) as (database, services):
+        await check_integrity(database)
+        calls = OpenCalls()
+        metrics = Metrics()
+        supervisor = Supervisor(clock=clock, fatal=(DatabaseReplacedError,))
+        metrics.watch_loops(supervisor.health)
+        guard = Guard(services.tokens, _host_rules(config), Lockout(clock), RateLimit(clock))
+        app = create_app(services, Door(guard, calls, metrics))
+
+        def end_streams() -> None:
+            calls.close()
+            services.feed.close()
+
+        listener = listen(address)
+        logger.info("hub listening", extra={"url": url_of(listener, tls), "pid": os.getpid()})
+        loops = asyncio.create_task(
+            supervisor.run(_loops(config, paths, clock, services, calls)), name="loops"
+        )
+        loops.add_done_callback(lambda _: signals.first.set())
+        try:
+            await serve_until(app, listener, tls, stop=signals.first, end_streams=end_streams)
+        finally:
+            await _end(loops)
+    logger.info("hub stopped", extra={"signal": signals.number and signals.number.name})
+
+
+def _loops(
+    config: Config,
+    paths: MeshPaths,
+    clock: Clock,
+    services: Services,
+    calls: OpenCalls,
+) -> Mapping[str, Loop]:
+    opened = Identity.of(paths.hub_db)
+    loops: dict[str, Loop] = dict(services.loops)
+    loops["tokens"] = lambda: calls.watch(services.tokens.is_live)
+    loops["database-identity"] = lambda: watch_identity(paths.hub_db, opened)
+    if config.hub.backup_every_s > 0:
+        state = BackupState()
+        loops["backups"] = lambda: keep_backups(
+            paths.hub_db,
+            paths.backups_dir,
+            clock=clock,
+            every_s=config.hub.backup_every_s,
+            keep=config.hub.backup_keep,
+            state=state,
+        )
+    return loops
+
+
+async def _end(loops: asyncio.Task[None]) -> None:
+    """Cancel the loops and raise what ended them before, if anything did."""
+    loops.cancel()
+    await asyncio.wait([loops])
+    if loops.cancelled() or (error := loops.exception()) is None:
+        return
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    raise error
+
+
+def _host_rules(config: Config) -> HostRules:
+    names = {host_of(name) for name in config.hub.hosts}
+    if config.hub.url:
+        names.add(host_of(config.hub.url.partition("://")[2].partition("/")[0]))
+    return HostRules(frozenset(names), frozenset(config.hub.origins))
+
+
+@asynccontextmanager
+async def _open_services(
+    config: Config, paths: MeshPaths, clock: Clock
+) -> AsyncIterator[tuple[Database, Services]]:
+    async with open_database(paths.hub_db, clock=clock) as database:
+        yield database, build_services(database, config, clock=clock, rng=random.Random())
+
+
+def _with_services(loaded: LoadedConfig, work: Callable[[Services], Awaitable[T]]) -> T:
+    """Run `work` on the database itself, whether a hub runs or not."""
+    paths, clock = loaded.paths, SystemClock()
+    make_private_dir(paths.state_dir)
+    refuse_missing(paths.hub_db, marks_path(paths.hub_db))
+
+    async def worked() -> T:
+        async with _open_services(loaded.config, paths, clock) as (_, services):
+            return await work(services)
+
+    return asyncio.run(worked())
+
+
+@cli.group()
+def token() -> None:
+    """Issue, list and revoke tokens, whether the hub runs or not."""
+
+
+@token.command("new")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
+@click.option("--name", help="The node's name for a node token, else a name to know it by.")
+@click.option("--ttl-s", type=click.FloatRange(min=0, min_open=True), help="Ends after that long.")
+@click.pass_obj
+def token_new(loaded: LoadedConfig, role: str, name: str | None, ttl_s: float | None) -> None:
+    """Print a new token, this once."""
+    request = NewToken(role=Role(role), name=name, ttl_s=ttl_s)
+    issued = _with_services(loaded, lambda s: s.tokens.issue(request, by=CONSOLE))
+    click.echo(issued.token)
+
+
+@token.command("list")
+@click.pass_obj
+def token_list(loaded: LoadedConfig) -> None:
+    """Print the tokens without their secrets, one a line."""
+    for item in _with_services(loaded, lambda s: s.tokens.list()).tokens:
+        state = "revoked" if item.revoked_at else "good"
+        click.echo(f"{item.id}\t{item.role}\t{item.name}\t{item.created_at:%Y-%m-%d}\t{state}")
+
+
+@token.command("revoke")
+@click.argument("token_id")
+@click.pass_obj
+def token_revoke(loaded: LoadedConfig, token_id: str) -> None:
+    """Revoke a token by its id; a running hub refuses it from the next request on."""
+    _with_services(loaded, lambda s: s.tokens.revoke(token_id, by=CONSOLE))
+    click.echo(f"{token_id} revoked", err=True)
+
+
+@cli.command("backup")
+@click.pass_obj
+def backup(loaded: LoadedConfig) -> None:
+    """Make a backup now and print its path."""
+    paths, keep = loaded.paths, loaded.config.hub.backup_keep
+    if not paths.hub_db.exists():
+        raise BackupError(f"{paths.hub_db} does not exist: there is nothing to back up")
+    clock = SystemClock()
+    click.echo(asyncio.run(make_backup(paths.hub_db, paths.backups_dir, clock=clock, keep=keep)))
+
+
+@cli.command("restore")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_obj
+def restore_backup(loaded: LoadedConfig, file: Path) -> None:
+    """Put a backup in the database's place; refuses while the hub runs."""
+    paths, clock = loaded.paths, SystemClock()
+    with single_instance(paths.lock_file(DAEMON), DAEMON):
+        aside = restore(file, paths.hub_db, clock=clock)
+        when = to_datetime(file.stat().st_mtime)
+    click.echo(f"restored the state of {when:%Y-%m-%d %H:%M} UTC", err=True)
+    if aside:
+        click.echo(f"the former database is {aside}", err=True)
+
+
+def main() -> None:
+    """Entry point: one sentence on stderr for what a person can mend, and a fitting exit code."""
+    try:
+        cli.main(prog_name="mesh-hubd", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(EXIT_FAILED)
+    except MeshError as error:
+        click.echo(f"mesh-hubd: {error.message}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Is the database still the one that was opened? SQLite writes on into a deleted file."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from hubd.errors import DatabaseError
+
+logger = logging.getLogger(__name__)
+
+CHECK_EVERY_S = 10.0
+
+
+class DatabaseReplacedError(DatabaseError):
+    """The file at the database's path is not the one this hub writes to: it must stop."""
+
+    code = "database_replaced"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Device and inode of a file."""
+
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> Identity | None:
+        try:
+            info = path.stat()
+        except FileNotFoundError:
+            return None
+        return cls(info.st_dev, info.st_ino)
+
+
+def check_identity(path: Path, opened: Identity | None) -> None:
+    """Raise DatabaseReplacedError when the file was moved, deleted or replaced."""
+    now = Identity.of(path)
+    if now is None:
+        raise DatabaseReplacedError(
+            f"{path} was moved or deleted while the hub ran. Put it back, or restore a backup: "
+            "mesh-hubd restore FILE"
+        )
+    if now != opened:
+        raise DatabaseReplacedError(
+            f"{path} was replaced while the hub ran. Start the hub again to use the new file; "
+            "to go back to a backup use mesh-hubd restore FILE, with the hub stopped"
+        )
+
+
+async def watch_identity(path: Path, opened: Identity | None) -> None:
+    """Check every ten seconds; ends only by raising DatabaseReplacedError."""
+    while True:
+        check_identity(path, opened)
+        await asyncio.sleep(CHECK_EVERY_S)
+
+
+def refuse_missing(path: Path, marks: Path) -> None:
+    """Raise DatabaseError when a hub ran here before and its database is gone.
+
+    Starting with an empty one would look like a mesh that forgot everything.
+    """
+    if marks.exists() and not path.exists():
+        raise DatabaseError(
+            f"{path} is gone, though a hub ran here before. Restore a backup: mesh-hubd restore "
+            f"FILE (they are in {path.parent / 'backups'}). To begin anew, remove {marks}"
+        )
