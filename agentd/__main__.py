@@ -98,10 +98,10 @@ async def _serve(loaded: LoadedConfig, env: Mapping[str, str]) -> None:
     facts = await runner.check()
     state = make_private_dir(paths.state_dir / f"agentd-{agent.name}")
     mark = _agent_mark(state)
-    async with HubClient(credentials) as client, guarded(mark, env):
+    journal = Journal(state / "attempts")
+    async with HubClient(credentials) as client, guarded(mark, journal, env):
         hub = NodeApi(client, agent.name)
         spool = Spool(state / "spool", hub)
-        journal = Journal(state / "attempts")
         await end_leftovers(mark, journal, spool)
         daemon = _compose(loaded, env, hub, spool, journal, runner, facts, mark)
         await daemon.run(signals)

@@ -312,7 +312,7 @@ class Attempt:
             self._means.journal.write(entry)
 
     async def _sweep(self) -> None:
-        folder = Path(self._entry.folder) if self._entry and self._entry.folder else None
+        folder = self._entry.place if self._entry is not None else None
         mark = Mark(self._means.agent_mark, self.fence, folder)
         strays = await asyncio.to_thread(sweep, mark)
         if strays:

@@ -12,11 +12,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from agentd.contact import Contact, Standing
+from agentd.guardian import sweep_all
 from agentd.journal import Journal, lost_result
 from agentd.slots import Slots
 from agentd.spool import Spool
 from agentd.stops import Reason, Stop
-from agentd.sweep import Mark, sweep
 from common.client import HubError, HubUnreachableError
 from common.proc import StopSignals
 from common.supervise import Backoff, Loop, Supervisor
@@ -103,7 +103,7 @@ async def _first_of(*waits: Awaitable[object], timeout_s: float) -> None:
 
 async def end_leftovers(mark: str, journal: Journal, spool: Spool) -> None:
     """End what a killed predecessor left running, and report its attempts as lost."""
-    ended = await asyncio.to_thread(sweep, Mark(mark))
+    ended = await asyncio.to_thread(sweep_all, mark, journal)
     entries = journal.left_over()
     for entry in entries:
         spool.put(entry.fence, lost_result(entry))
@@ -115,9 +115,9 @@ async def end_leftovers(mark: str, journal: Journal, spool: Spool) -> None:
 
 
 @asynccontextmanager
-async def guarded(mark: str, env: Mapping[str, str]) -> AsyncIterator[None]:
+async def guarded(mark: str, journal: Journal, env: Mapping[str, str]) -> AsyncIterator[None]:
     """Keep a guardian beside us for as long as the block runs."""
-    process = await _start_guardian(mark, env)
+    process = await _start_guardian(mark, journal, env)
     try:
         yield
     finally:
@@ -131,12 +131,13 @@ async def guarded(mark: str, env: Mapping[str, str]) -> AsyncIterator[None]:
             await process.wait()
 
 
-async def _start_guardian(mark: str, env: Mapping[str, str]) -> Process:
+async def _start_guardian(mark: str, journal: Journal, env: Mapping[str, str]) -> Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "agentd.guardian",
         mark,
+        str(journal.folder),
         env={name: env[name] for name in ("PATH", "PYTHONPATH") if name in env},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,

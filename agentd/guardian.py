@@ -1,7 +1,7 @@
 """The guardian: a small process that outlives agentd by moments, to end what it would leave.
 
 agentd holds the other end of its stdin. When that closes, for whatever reason (SIGKILL too),
-everything that carries the agent's mark is ended. Run as `python -m agentd.guardian MARK`.
+everything of the agent's attempts is ended. Run as `python -m agentd.guardian MARK JOURNAL`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,25 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 
+from agentd.journal import Journal
 from agentd.sweep import Mark, sweep
 
 
+def sweep_all(mark: str, journal: Journal) -> int:
+    """End every process of an agent's attempts; returns how many there were."""
+    places = (Mark(mark, entry.fence, entry.place) for entry in journal.left_over())
+    return sum(map(sweep, (*places, Mark(mark))))
+
+
 def main(arguments: list[str]) -> int:
-    mark = Mark(arguments[0])
+    mark, journal = arguments
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    sweep(mark)
+    sweep_all(mark, Journal(Path(journal)))
     return 0
 
 

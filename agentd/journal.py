@@ -26,12 +26,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str | None = None
     usage: list[Usage] = []
 
+    @property
+    def place(self) -> Path | None:
+        """The folder it works in, once it has one."""
+        return Path(self.folder) if self.folder else None
+
 
 class Journal:
     """One private file an attempt, there from its start until its result is in the spool."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = make_private_dir(folder)
+        self.folder = make_private_dir(folder)
 
     def write(self, entry: Entry) -> None:
         write_private_file(self._path(entry.fence), msgspec.json.encode(entry).decode())
@@ -42,7 +47,7 @@ class Journal:
     def left_over(self) -> list[Entry]:
         """Attempts of a predecessor that did not live to report them."""
         entries = []
-        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             try:
                 entries.append(msgspec.json.decode(path.read_bytes(), type=Entry))
             except (OSError, msgspec.DecodeError):
@@ -51,7 +56,7 @@ class Journal:
         return entries
 
     def _path(self, fence: int) -> Path:
-        return self._folder / f"{fence}{SUFFIX}"
+        return self.folder / f"{fence}{SUFFIX}"
 
 
 def lost_result(entry: Entry) -> PostResult:

@@ -1,8 +1,8 @@
 """Finding and ending what an attempt left behind.
 
-A process belongs to an attempt when its environment carries the attempt's mark, when it descends
-from such a process, or when it works in the attempt's folder (on macOS the environment of Apple's
-own programs cannot be read).
+A process belongs to an attempt when its environment carries the attempt's mark, or when it descends
+from such a process. Where no mark can be read (Apple's own programs hide their environment, and
+`env -i` sheds it) an orphan that works in the attempt's folder is taken for the attempt's too.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 KILL_WAIT_S = 3.0
 MAX_ROUNDS = 5
+INIT_PID = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +33,31 @@ class Mark:
     folder: Path | None = None
 
     def matches(self, process: psutil.Process) -> bool:
-        return self._in_environment(process) or self._in_folder(process)
+        environment = _environment(process)
+        if AGENT_MARK in environment:
+            return environment[AGENT_MARK] == self.agent and (
+                self.fence is None or environment.get(ATTEMPT_MARK) == str(self.fence)
+            )
+        return self.folder is not None and _is_stray_in(self.folder, process)
 
-    def _in_environment(self, process: psutil.Process) -> bool:
-        try:
-            environment = process.environ()
-        except (psutil.Error, OSError):
-            return False
-        if environment.get(AGENT_MARK) != self.agent:
-            return False
-        return self.fence is None or environment.get(ATTEMPT_MARK) == str(self.fence)
 
-    def _in_folder(self, process: psutil.Process) -> bool:
-        if self.folder is None:
-            return False
-        try:
-            return Path(process.cwd()).is_relative_to(self.folder)
-        except (psutil.Error, OSError, ValueError):
-            return False
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except (psutil.Error, OSError):
+        return {}
+
+
+def _is_stray_in(folder: Path, process: psutil.Process) -> bool:
+    """An orphan without a terminal: never somebody's shell, nor what an open editor started."""
+    try:
+        return (
+            process.ppid() == INIT_PID
+            and process.terminal() is None
+            and Path(process.cwd()).is_relative_to(folder)
+        )
+    except (psutil.Error, OSError, ValueError):
+        return False
 
 
 def find_marked(mark: Mark, spare: Iterable[int] = ()) -> list[psutil.Process]:

@@ -43,7 +43,13 @@ class AgentProcess:
 
 @asynccontextmanager
 async def agentd(
-    hub: ScriptedHub, environment: dict[str, str], tmp_path: Path, /, **agent: object
+    hub: ScriptedHub,
+    environment: dict[str, str],
+    tmp_path: Path,
+    /,
+    *,
+    token: str = "scripted",
+    **agent: object,
 ) -> AsyncIterator[AgentProcess]:
     """Run the daemon with `[agent]` values given as TOML-able Python values."""
     settings = {"name": NODE, "slots": 2, "min_free_mb": 0, "drain_s": 0.0} | agent
@@ -54,7 +60,7 @@ async def agentd(
             sys.executable,
             "-m",
             "agentd",
-            env=environment | variables | {"MESH_HUB_URL": hub.url, "MESH_TOKEN": "scripted"},
+            env=environment | variables | {"MESH_HUB_URL": hub.url, "MESH_TOKEN": token},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
