@@ -183,6 +183,7 @@ class Reader:
             await self._look_back(session, since=self._fresh.floor(now), limit=REBASE_ROWS)
             await self._save_place(session)
         self._session, self._opened = session, self._link.opened
+        logger.info("reading", extra={"rowid": session.scanned, "continues": continues})
         return session
 
     async def _first_start(self, identity: str, top: int) -> hearing.Place:

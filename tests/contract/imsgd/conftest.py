@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from imsgd.simulated.schema import Release
+from tests.contract.imsgd.bench import SELF, SELF_MAIL, Bench, bridge_bench
+
+RELEASES = [Release.TAHOE, Release.BIG_SUR]
+
+
+@pytest.fixture(params=RELEASES, ids=lambda release: release.name.lower())
+def release(request: pytest.FixtureRequest) -> Release:
+    """The newest schema, and one that lacks every column added since 2020."""
+    chosen: Release = request.param
+    return chosen
+
+
+@pytest.fixture
+async def bench(
+    tmp_path: Path, clean_env: dict[str, str], release: Release
+) -> AsyncIterator[Bench]:
+    """The owner texts from a phone with an address of its own."""
+    async with bridge_bench(tmp_path, clean_env, release=release) as one:
+        yield one
+
+
+@pytest.fixture
+async def self_bench(
+    tmp_path: Path, clean_env: dict[str, str], release: Release
+) -> AsyncIterator[Bench]:
+    """The owner texts himself: Mac and phone share an account with two addresses."""
+    async with bridge_bench(
+        tmp_path, clean_env, release=release, allow=[], own=[SELF, SELF_MAIL]
+    ) as one:
+        yield one
