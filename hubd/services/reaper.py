@@ -2,15 +2,178 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from dataclasses import replace
+
+from common.wire.approvals import ApprovalKind
+from common.wire.tasks import TaskState
+from hubd.domain import breaker, leases, money
+from hubd.domain.leases import Tick
+from hubd.domain.lifecycle import Cause, Move
+from hubd.domain.records import AttemptRecord, TaskRecord
+from hubd.services import ending, journal, placing, waiting
+from hubd.services.env import Env
+from hubd.services.nodes import LeaseBook
+from hubd.store import approvals, attempts, events, files, meta, nodes, output, tasks
+from hubd.store.database import Database
+from hubd.store.transaction import Tx
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 1.0
+REASONS_EVERY_S = 5.0
+REASONS_FOR = 100
+"""Waiting tasks whose reason is kept fresh; the rest is told when somebody asks."""
+FORGET_EVERY_S = 60.0
+FORGET_BATCH = 5000
+FILES_KEEP_S = 7 * 86_400.0
+OUTPUT_KEEP_S = 7 * 86_400.0
+
 
 class Reaper:
     """Leases, starts, lost attempts, deadlines, drain time-outs, breakers, the day's turn,
     retention. A grace of one lease follows the hub's start and every jump of the clock."""
 
+    def __init__(self, database: Database, env: Env, book: LeaseBook) -> None:
+        self._database = database
+        self._env = env
+        self._book = book
+        self._last: Tick | None = None
+        self._reasons_at = 0.0
+        self._forget_at = 0.0
+        self._marked_seq = -1
+
     async def tick(self) -> None:
         """One pass; safe to call at any pace."""
-        raise NotImplementedError
+        clock = self._database.clock
+        lease_s = self._env.config.hub.lease_s
+        wall, monotonic = clock.now(), clock.monotonic()
+        if self._last is None:
+            self._last = leases.first_tick(wall, monotonic, lease_s)
+            await self._database.write(lambda tx: attempts.renew_all(tx.conn, tx.now + lease_s))
+        passed = leases.next_tick(self._last, wall, monotonic, lease_s)
+        self._last = passed.tick
+        if passed.jump_s:
+            logger.warning("clock jumped", extra={"jump_s": round(passed.jump_s, 1)})
+            await self._database.write(lambda tx: rebase(tx, self._env, passed.jump_s))
+            self._reasons_at = self._forget_at = 0.0
+        await self._database.write(
+            lambda tx: sweep(tx, self._env, self._book, may_expire=passed.may_expire)
+        )
+        await self._chores(monotonic)
+
+    async def _chores(self, monotonic: float) -> None:
+        if monotonic >= self._reasons_at:
+            self._reasons_at = monotonic + REASONS_EVERY_S
+            await self._database.write(lambda tx: refresh_reasons(tx, self._env))
+            await self._database.save_marks()
+        if monotonic >= self._forget_at:
+            self._forget_at = monotonic + FORGET_EVERY_S
+            await self._database.write(lambda tx: forget(tx, self._env))
 
     async def run(self) -> None:
         """Tick about once a second until cancelled."""
-        raise NotImplementedError
+        while True:
+            await self.tick()
+            await asyncio.sleep(TICK_S)
+
+
+def sweep(tx: Tx, env: Env, book: LeaseBook, *, may_expire: bool) -> None:
+    """All that is due. Without `may_expire` no attempt is given up."""
+    if may_expire:
+        for attempt in attempts.open_attempts(tx.conn):
+            _check_attempt(tx, env, book, attempt)
+    for task in tasks.overdue(tx.conn, tx.now):
+        journal.move_task(
+            tx, env, task, Move.OVERDUE, Cause.HUB, outcome="deadline",
+            error="its deadline passed before a node was free",
+        )  # fmt: skip
+    for node in nodes.everyone(tx.conn):
+        if node.draining and node.drain_until is not None and node.drain_until <= tx.now:
+            resumed = replace(node, draining=False, drain_note=None, drain_until=None)
+            journal.save_node(tx, resumed, "node.resumed", {"by": "time-out"})
+    for was in nodes.breakers(tx.conn).values():
+        journal.save_breaker(tx, env, was, breaker.on_tick(was, tx.now, env.config.breaker))
+    _turn_day(tx, env)
+
+
+def _check_attempt(tx: Tx, env: Env, book: LeaseBook, attempt: AttemptRecord) -> None:
+    task = ending.current_task(tx, attempt)
+    if task is None:
+        return
+    if task.state is TaskState.UNKNOWN:
+        _check_unknown(tx, env, task, attempt)
+        return
+    until = max(attempt.lease_until or 0.0, book.until(attempt.fence))
+    if until >= tx.now:
+        return
+    if task.state is TaskState.LEASED:
+        placing.take_back(tx, env, task, attempt, Move.START_OVERDUE, Cause.HUB)
+        return
+    journal.move_task(
+        tx, env, task, Move.LEASE_EXPIRED, Cause.HUB, unknown_since=tx.now,
+        detail={"node": attempt.node, "fence": attempt.fence},
+    )  # fmt: skip
+
+
+def _check_unknown(tx: Tx, env: Env, task: TaskRecord, attempt: AttemptRecord) -> None:
+    """T13. A node that beats without the attempt has lost it; a silent one is no fault of its."""
+    if tx.now - (task.unknown_since or tx.now) < env.config.hub.lost_after_s:
+        return
+    node = nodes.find(tx.conn, attempt.node)
+    beat_at = None if node is None else node.heartbeat_at
+    beats = beat_at is not None and tx.now - beat_at < env.config.hub.stale_after_s
+    reason = "its node beats without it" if beats else "its node went silent"
+    ending.lose(tx, env, task, attempt, node_beats=beats, reason=reason)
+
+
+def rebase(tx: Tx, env: Env, jump_s: float) -> None:
+    """The wall clock jumped: leases and silences count anew from now, whoever was right."""
+    attempts.renew_all(tx.conn, tx.now + env.config.hub.lease_s)
+    for task in tasks.in_state(tx.conn, [TaskState.UNKNOWN]):
+        moved = replace(task, unknown_since=tx.now, updated_at=tx.now)
+        detail = {"jump_s": round(jump_s, 1)}
+        journal.save_task(tx, env, task, moved, "task.rebased", detail)
+
+
+def _turn_day(tx: Tx, env: Env) -> None:
+    """A new day: a new sum, and yesterday's question about the cap is void."""
+    today = money.day_of(tx.now, env.zone)
+    if meta.get(tx.conn, "day") == today:
+        return
+    meta.put(tx.conn, "day", today)
+    journal.emit_spend(tx, env, "spend.day_began")
+    for approval in approvals.pending(tx.conn):
+        if approval.kind is ApprovalKind.BUDGET and approval.day != today:
+            journal.withdraw(tx, approval)
+
+
+def refresh_reasons(tx: Tx, env: Env) -> None:
+    """Keep the shown reason of the first waiting tasks true."""
+    waiting_tasks = tasks.in_state(tx.conn, [TaskState.QUEUED], REASONS_FOR)
+    views = waiting.node_views(tx) if waiting_tasks else {}
+    reasons: dict[str, str] = {}
+    for task in waiting_tasks:
+        if task.not_before is not None and task.not_before > tx.now:
+            continue
+        lane = tasks.lane_of(task).key
+        if lane not in reasons:
+            reasons[lane] = waiting.look(tx, env, task, views).reason
+        reason = reasons[lane]
+        if reason != task.wait_reason:
+            changed = replace(task, wait_reason=reason, updated_at=tx.now)
+            journal.save_task(tx, env, task, changed, "task.waiting", {"reason": reason})
+
+
+def forget(tx: Tx, env: Env) -> None:
+    """Delete what is too old, a little at a time."""
+    hub = env.config.hub
+    events.forget(
+        tx.conn,
+        older_than=tx.now - hub.events_keep_days * 86_400.0,
+        keep_rows=hub.events_keep_rows,
+        batch=FORGET_BATCH,
+    )
+    output.forget(tx.conn, tx.now - OUTPUT_KEEP_S)
+    files.forget(tx.conn, tx.now - FILES_KEEP_S)

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import msgspec
+
+from common.wire.approvals import ApprovalKind
 from common.wire.nodes import OutputLine
-from common.wire.tasks import SubmitTask, Task, TaskDetail, TaskPage, TaskState, Why
+from common.wire.tasks import (
+    TERMINAL_STATES,
+    SubmitTask,
+    Task,
+    TaskDetail,
+    TaskPage,
+    TaskState,
+    Why,
+)
 from hubd.domain.actors import Actor
+from hubd.domain.lifecycle import Cause, Move
+from hubd.errors import ConflictError
+from hubd.services import cancelling, journal, present, submitting, waiting
+from hubd.services.env import Env
+from hubd.services.output import OutputFeed
+from hubd.services.submitting import Origin
+from hubd.store import approvals, attempts, tasks
+from hubd.store.database import Database
+from hubd.store.transaction import Tx, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,41 +51,160 @@ class TaskQuery:
 
 
 class Tasks:
+    """Every method raises NotFoundError for a task that does not exist."""
+
+    def __init__(self, database: Database, env: Env, output: OutputFeed) -> None:
+        self._database = database
+        self._env = env
+        self._output = output
+
     async def submit(self, request: SubmitTask, *, key: str | None, by: Actor) -> Submitted:
-        """Record a task; raises IdempotencyMismatchError, InvalidError, NotFoundError
-        (`continue_of`), ForbiddenError (approval.deny), StorageFullError."""
-        raise NotImplementedError
+        """Record a task; raises IdempotencyMismatchError, ForbiddenError (approval.deny),
+        ConflictError (`continue_of` has not begun), StorageFullError."""
+        digest = submitting.body_hash("submit", request)
+        origin = Origin(source="control" if by.via == "control" else "api", by=by.name)
+
+        def run(tx: Tx) -> Submitted:
+            known = submitting.known_submission(tx, key, digest)
+            if known is not None:
+                return Submitted(present.task(known), created=False)
+            task = submitting.submit(tx, self._env, request, origin, key=key, digest=digest)
+            return Submitted(present.task(task), created=True)
+
+        return await self._database.write(run)
 
     async def get(self, task_id: int) -> TaskDetail:
-        """Raises NotFoundError."""
-        raise NotImplementedError
+        return await self._database.read(lambda view: _detail(view, task_id))
 
     async def list(self, query: TaskQuery) -> TaskPage:
-        raise NotImplementedError
+        """Newest first."""
+        limit = max(1, min(query.limit, 500))
+
+        def run(view: View) -> TaskPage:
+            found = tasks.page(
+                view.conn,
+                states=query.states,
+                node=query.node,
+                specialist=query.specialist,
+                text=query.text,
+                limit=limit + 1,
+                before=query.before,
+            )
+            more = len(found) > limit
+            shown = found[:limit]
+            return TaskPage(
+                tasks=[present.task(task) for task in shown],
+                next_before=shown[-1].id if more else None,
+            )
+
+        return await self._database.read(run)
 
     async def cancel(self, task_id: int, *, by: Actor) -> Task:
-        """Raises NotFoundError, ConflictError when it is finished."""
-        raise NotImplementedError
+        """Raises ConflictError when it is finished."""
+
+        def run(tx: Tx) -> Task:
+            task = submitting.find_task(tx, task_id)
+            return present.task(cancelling.cancel(tx, self._env, task, by.name))
+
+        return await self._database.write(run)
 
     async def cancel_all(self, *, by: Actor) -> Sequence[Task]:
         """Everything unfinished; waiting tasks end at once, running ones are told to."""
-        raise NotImplementedError
+        return await self._database.write(
+            lambda tx: [present.task(t) for t in cancelling.cancel_all(tx, self._env, by.name)]
+        )
 
     async def retry(self, task_id: int, *, key: str | None, by: Actor) -> Submitted:
         """A finished task again, as a new one with `retry_of`; a task that needs attention goes
-        back to the queue itself. Raises NotFoundError, ConflictError."""
-        raise NotImplementedError
+        back to the queue itself. Raises ConflictError for one that is neither."""
+        return await self._database.write(
+            lambda tx: retry_task(tx, self._env, task_id, Origin(source="api", by=by.name), key=key)
+        )
+
+    async def give_up(self, task_id: int, *, by: Actor) -> Task:
+        """End a task that needs attention as failed. Raises ConflictError for any other."""
+
+        def run(tx: Tx) -> Task:
+            task = submitting.find_task(tx, task_id)
+            if task.state is not TaskState.NEEDS_ATTENTION:
+                raise ConflictError(f"#{task_id} needs no attention: it is {task.state.value}")
+            return present.task(
+                journal.move_task(
+                    tx,
+                    self._env,
+                    task,
+                    Move.GIVE_UP,
+                    Cause.PERSON,
+                    detail={"requested_by": by.name},
+                )
+            )
+
+        return await self._database.write(run)
 
     async def why(self, task_id: int) -> Why:
-        """Raises NotFoundError."""
-        raise NotImplementedError
+        return await self._database.read(
+            lambda view: waiting.why(view, self._env, submitting.find_task(view, task_id))
+        )
 
     def output(
         self, task_id: int, *, after: tuple[int, int] | None = None
     ) -> AsyncIterator[OutputLine | None]:
         """What the task's attempts say, stored lines first, then as they come; ends with the task.
 
-        `after` is (fence, n) of the last line seen. None comes about every 15 s of silence.
-        Raises NotFoundError at the first step.
+        `after` is (fence, n) of the last line seen. None comes after 15 s of silence.
+        Raises NotFoundError at the first step. Wrap in `contextlib.aclosing`.
         """
-        raise NotImplementedError
+        return self._output.follow(task_id, after or (0, -1))
+
+
+def retry_task(
+    tx: Tx, env: Env, task_id: int, origin: Origin, *, key: str | None = None
+) -> Submitted:
+    """Run a task again (T17, or a new task for a finished one)."""
+    digest = submitting.body_hash("retry", task_id)
+    known = submitting.known_submission(tx, key, digest)
+    if known is not None:
+        return Submitted(present.task(known), created=False)
+    task = submitting.find_task(tx, task_id)
+    if task.state is TaskState.NEEDS_ATTENTION:
+        moved = journal.move_task(
+            tx,
+            env,
+            task,
+            Move.REQUEUE,
+            Cause.PERSON,
+            detail={"requested_by": origin.by},
+            wait_reason="sent back to the queue",
+            crashes=0,
+        )
+        return Submitted(present.task(moved), created=False)
+    if task.state not in TERMINAL_STATES:
+        raise ConflictError(f"#{task_id} is not over: it is {task.state.value}")
+    where = replace(origin, conversation=origin.conversation or task.conversation)
+    where = replace(where, files=task.files)
+    again = submitting.submit(
+        tx,
+        env,
+        submitting.again(task),
+        where,
+        key=key,
+        digest=digest,
+        retry_of=task.id,
+        gated=any(a.kind is ApprovalKind.GATE for a in approvals.of_task(tx.conn, task.id)),
+    )
+    return Submitted(present.task(again), created=True)
+
+
+def _detail(view: View, task_id: int) -> TaskDetail:
+    task = submitting.find_task(view, task_id)
+    usage = attempts.usage_of_task(view.conn, task_id)
+    return TaskDetail(
+        **msgspec.structs.asdict(present.task(task)),
+        result=tasks.result(view.conn, task_id),
+        attempts=[
+            present.attempt(record, usage.get(record.fence, []))
+            for record in attempts.of_task(view.conn, task_id)
+        ],
+        usage=[item for items in usage.values() for item in items],
+        approvals=[present.approval(a) for a in approvals.of_task(view.conn, task_id)],
+    )

@@ -98,3 +98,9 @@ def taken_codes(conn: sqlite3.Connection) -> set[str]:
     question is recognised as one."""
     rows = conn.execute(PENDING_CODES).fetchall() + conn.execute(RECENT_CODES).fetchall()
     return {row[0] for row in rows}
+
+
+def last_answered(conn: sqlite3.Connection, limit: int) -> list[ApprovalRecord]:
+    return APPROVALS.find_all(
+        conn, "WHERE state <> 'pending' ORDER BY id DESC LIMIT :limit", {"limit": limit}
+    )

@@ -178,3 +178,7 @@ def oldest_unsent(conn: sqlite3.Connection) -> float | None:
 def _one(conn: sqlite3.Connection, sql: str, params: dict[str, Any]) -> Any:
     rows = conn.execute(sql, params).fetchall()
     return rows[0][0] if rows else None
+
+
+def find_inbound(conn: sqlite3.Connection, inbound_id: int) -> InboundRow | None:
+    return INBOUND.find(conn, "WHERE id = :id", {"id": inbound_id})

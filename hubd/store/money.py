@@ -128,3 +128,14 @@ def _row(row: tuple[Any, ...]) -> CostRow:
         cache_read_tokens=row[7],
         cache_write_tokens=row[8],
     )
+
+
+def grouped_day(conn: sqlite3.Connection, by: str, day_: str) -> tuple[list[CostRow], CostRow]:
+    """One calendar day's rows by key, dearest first, and their total."""
+    key = KEYS[by]
+    rows = conn.execute(
+        f"SELECT {key}, {SUMS} FROM costs c WHERE c.day = :day GROUP BY {key} ORDER BY 3 DESC, 1",
+        {"day": day_},
+    ).fetchall()
+    total = conn.execute(f"SELECT 'total', {SUMS} FROM costs c WHERE c.day = :day", {"day": day_})
+    return [_row(row) for row in rows], _row(total.fetchall()[0])

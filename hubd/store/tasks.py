@@ -41,10 +41,15 @@ UPDATE_IF = (
 )
 FIND_KEY = "SELECT body_hash, task_id FROM submissions WHERE key = :key"
 INSERT_KEY = "INSERT INTO submissions (key, body_hash, task_id) VALUES (:key, :body_hash, :task_id)"
-LANES = "SELECT lane FROM lanes WHERE queued > 0"
-HEAD = """
+LANE_HEADS = """
+SELECT l.lane, t.rank, t.id FROM lanes l JOIN tasks t WHERE l.queued > 0 AND t.id = (
+    SELECT id FROM tasks WHERE state = 'queued' AND lane = l.lane
+    AND (not_before IS NULL OR not_before <= :now) ORDER BY rank DESC, id LIMIT 1)
+"""
+FIRST_OF_LANE = """
+SELECT rank, id FROM tasks
 WHERE state = 'queued' AND lane = :lane AND (not_before IS NULL OR not_before <= :now)
-ORDER BY rank DESC, id LIMIT :limit
+AND id <> :skip ORDER BY rank DESC, id LIMIT 1
 """
 NEXT_DUE = """
 SELECT min(not_before) FROM tasks WHERE state = 'queued' AND not_before > :now
@@ -113,14 +118,19 @@ def insert_key(conn: sqlite3.Connection, key: str, body_hash: str, task_id: int)
     conn.execute(INSERT_KEY, {"key": key, "body_hash": body_hash, "task_id": task_id})
 
 
-def lanes(conn: sqlite3.Connection) -> list[Lane]:
-    """The lanes in which something is queued."""
-    return [Lane.parse(row[0]) for row in conn.execute(LANES).fetchall()]
+def lane_heads(conn: sqlite3.Connection, now: float) -> list[tuple[Lane, int, int]]:
+    """For every lane with something to serve now: its first task's rank and id."""
+    rows = conn.execute(LANE_HEADS, {"now": now}).fetchall()
+    return [(Lane.parse(lane), rank, task_id) for lane, rank, task_id in rows]
 
 
-def heads(conn: sqlite3.Connection, lane: Lane, now: float, limit: int) -> list[TaskRecord]:
-    """The next tasks of a lane, in the order in which they are served."""
-    return TASKS.find_all(conn, HEAD, {"lane": lane.key, "now": now, "limit": limit})
+def first_of_lane(
+    conn: sqlite3.Connection, lane: Lane, now: float, *, skip: int
+) -> tuple[int, int] | None:
+    """Rank and id of the task served next; `skip` is one that cannot be."""
+    params = {"lane": lane.key, "now": now, "skip": skip}
+    rows = conn.execute(FIRST_OF_LANE, params).fetchall()
+    return rows[0] if rows else None
 
 
 def next_due(conn: sqlite3.Connection, now: float) -> float | None:
@@ -214,3 +224,14 @@ def set_result(conn: sqlite3.Connection, task_id: int, text: str) -> None:
 def result(conn: sqlite3.Connection, task_id: int) -> str | None:
     rows = conn.execute(RESULT, {"task_id": task_id}).fetchall()
     return rows[0][0] if rows else None
+
+
+def last_finished(conn: sqlite3.Connection, limit: int) -> list[TaskRecord]:
+    """The newest finished tasks, oldest of them first."""
+    found = TASKS.find_all(
+        conn,
+        "WHERE state IN ('succeeded', 'failed', 'cancelled', 'denied') "
+        "ORDER BY id DESC LIMIT :limit",
+        {"limit": limit},
+    )
+    return found[::-1]

@@ -177,6 +177,7 @@ CREATE TABLE costs (
 );
 CREATE INDEX costs_at ON costs (at);
 CREATE INDEX costs_task ON costs (task_id);
+CREATE INDEX costs_day ON costs (day);
 
 CREATE TABLE days (
     day TEXT PRIMARY KEY,

@@ -1,0 +1,362 @@
+"""Ending attempts: what it cost, what it says of node and account, what becomes of the task."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from common.clock import to_epoch
+from common.wire.approvals import ApprovalState
+from common.wire.nodes import PostResult
+from common.wire.tasks import LIVE_STATES, Outcome, TaskState
+from hubd.domain import accounts, breaker, dispatch, money, replies, retry
+from hubd.domain.lifecycle import Cause, Move
+from hubd.domain.records import AccountRecord, AttemptRecord, TaskRecord
+from hubd.errors import ConflictError, ForbiddenError, InvalidError
+from hubd.services import asking, journal
+from hubd.services.env import Env
+from hubd.store import approvals, attempts, nodes, tasks
+from hubd.store import money as money_store
+from hubd.store.transaction import Tx
+
+LIMIT_JITTER_S = 60.0
+
+PAUSING = frozenset({Outcome.PROVIDER_LIMIT, Outcome.PROVIDER_BUSY, Outcome.NEEDS_LOGIN})
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """`applied`, `duplicate`, or `fenced` (then the caller answers 409 after the commit)."""
+
+    status: str
+    task_id: int | None = None
+
+
+def own_attempt(tx: Tx, fence: int, node: str) -> AttemptRecord | None:
+    """None for a fence nobody knows; raises ForbiddenError for another node's (I18)."""
+    attempt = attempts.find(tx.conn, fence)
+    if attempt is not None and attempt.node != node:
+        raise ForbiddenError(f"attempt {fence} does not belong to {node}")
+    return attempt
+
+
+def current_task(tx: Tx, attempt: AttemptRecord) -> TaskRecord | None:
+    """The attempt's task while this fence is the one that counts (I4)."""
+    task = tasks.find(tx.conn, attempt.task_id)
+    if task is None or task.fence != attempt.fence or task.state not in LIVE_STATES:
+        return None
+    return task
+
+
+def post_result(tx: Tx, env: Env, fence: int, node: str, request: PostResult) -> Posted:
+    """A node's result (T7 to T10). What it cost is recorded whoever the fence belongs to now."""
+    attempt = own_attempt(tx, fence, node)
+    if attempt is None:
+        return Posted("fenced")
+    if attempt.result_hash is not None:
+        return Posted("duplicate", attempt.task_id)
+    task = current_task(tx, attempt)
+    if task is None:
+        _record_cost_only(tx, env, attempt, request)
+        return Posted("fenced", attempt.task_id)
+    if task.state is TaskState.LEASED:
+        raise ConflictError("a result before the start: post /start first and wait for its answer")
+    totals = record_cost(tx, env, attempt, task, request, fenced=False)
+    if request.outcome == Outcome.PARKED and not task.cancel_requested:
+        _park(tx, env, attempt, task, request, totals)
+    else:
+        _finish(tx, env, attempt, task, request, totals)
+    return Posted("applied", task.id)
+
+
+def _finish(
+    tx: Tx,
+    env: Env,
+    attempt: AttemptRecord,
+    task: TaskRecord,
+    request: PostResult,
+    totals: money.Totals,
+) -> None:
+    outcome = retry.classify(request.outcome)
+    if outcome is Outcome.PARKED:
+        outcome = Outcome.KILLED  # a cancel reached it first
+    resets_at = None if request.resets_at is None else to_epoch(request.resets_at)
+    account = end_attempt(
+        tx, env, attempt, request.outcome, request=request, resets_at=resets_at, classed=outcome
+    )
+    fate = retry.after_result(
+        task,
+        outcome,
+        now=tx.now,
+        max_attempts=env.config.hub.max_attempts,
+        account_until=account.paused_until if account and outcome in PAUSING else None,
+        rng=env.rng,
+    )
+    if request.text:
+        tasks.set_result(tx.conn, task.id, request.text)
+    changes = _task_changes(task, attempt, request, totals) | fate.changes
+    changes |= _wait_changes(task, fate.move, outcome, account)
+    detail = {"outcome": request.outcome, "node": attempt.node, "fence": attempt.fence}
+    journal.move_task(tx, env, task, fate.move, Cause.NODE, detail=detail, **changes)
+
+
+def _task_changes(
+    task: TaskRecord, attempt: AttemptRecord, request: PostResult, totals: money.Totals
+) -> dict[str, Any]:
+    return {
+        "outcome": request.outcome,
+        "error": request.error,
+        "summary": replies.summary_of(request.text) if request.text else None,
+        "last_node": attempt.node,
+        "resume_approval": None,
+        **_session(task, attempt, request),
+        **added_cost(task, totals),
+    }
+
+
+def _session(task: TaskRecord, attempt: AttemptRecord, request: PostResult) -> dict[str, Any]:
+    if request.session_id is None:
+        return {}
+    return {"session_id": request.session_id, "session_node": attempt.node}
+
+
+def added_cost(task: TaskRecord, totals: money.Totals) -> dict[str, Any]:
+    return {
+        "cost_usd": task.cost_usd + totals.counted_usd,
+        "input_tokens": task.input_tokens + totals.input_tokens,
+        "output_tokens": task.output_tokens + totals.output_tokens,
+        "cache_read_tokens": task.cache_read_tokens + totals.cache_read_tokens,
+        "cache_write_tokens": task.cache_write_tokens + totals.cache_write_tokens,
+    }
+
+
+def must_stay(task: TaskRecord) -> bool:
+    """Whether a task that runs again still needs the session it was meant to continue."""
+    return task.sticky and task.continue_of is not None
+
+
+def _wait_changes(
+    task: TaskRecord, move: Move, outcome: Outcome, account: AccountRecord | None
+) -> dict[str, Any]:
+    """What a task that goes back to the queue waits for."""
+    if move is Move.GIVE_BACK and outcome in PAUSING and account is not None:
+        return {"wait_reason": f"account {account.name}: {account.reason}", "sticky": True}
+    if move in (Move.BACK_OFF, Move.GIVE_BACK, Move.LOST):
+        words = {Outcome.NODE_FAULT: "its node failed", Outcome.TASK_ERROR: "failed once"}
+        reason = words.get(outcome, f"was {outcome.value}")
+        return {"wait_reason": reason, "sticky": must_stay(task)}
+    return {}
+
+
+def _park(
+    tx: Tx,
+    env: Env,
+    attempt: AttemptRecord,
+    task: TaskRecord,
+    request: PostResult,
+    totals: money.Totals,
+) -> None:
+    """T10: the attempt ends and frees its slot; the task waits for the answer, or, when that
+    came in the meantime, goes on with it at once."""
+    code = request.approval_code
+    question = None if code is None else approvals.find_code(tx.conn, code)
+    if question is None or question.task_id != task.id or question.kind not in asking.IN_FLIGHT:
+        raise InvalidError("a parked attempt must name the approval_code of a question it asked")
+    if question.state is ApprovalState.WITHDRAWN:
+        raise ConflictError(f"{question.code} was withdrawn")
+    end_attempt(tx, env, attempt, Outcome.PARKED, request=request, classed=Outcome.PARKED)
+    changes = _task_changes(task, attempt, request, totals) | retry.given_back(task)
+    changes |= {"error": None, "sticky": True, "approval_code": question.code}
+    if "session_id" not in changes and task.session_id is None:
+        changes["sticky"] = False
+    detail = {"code": question.code, "node": attempt.node, "fence": attempt.fence}
+    parked = journal.move_task(
+        tx,
+        env,
+        task,
+        Move.PARK,
+        Cause.NODE,
+        detail=detail,
+        **changes,
+        wait_reason=f"waits for your answer to {question.code}",
+    )
+    if question.state is not ApprovalState.PENDING:
+        journal.move_task(
+            tx,
+            env,
+            parked,
+            Move.RESUME_PARKED,
+            Cause.PERSON,
+            detail=detail,
+            resume_approval=question.id,
+            wait_reason="answered",
+        )
+
+
+def end_attempt(
+    tx: Tx,
+    env: Env,
+    attempt: AttemptRecord,
+    outcome: str,
+    *,
+    classed: Outcome | None,
+    request: PostResult | None = None,
+    resets_at: float | None = None,
+    evidence: str = "",
+) -> AccountRecord | None:
+    """Close an attempt and let breaker and account hear of it; `classed` None says nothing of
+    either. Returns the account if it has a record."""
+    ended = replace(attempt, ended_at=tx.now, lease_until=None, outcome=outcome)
+    if request is not None:
+        ended = replace(
+            ended,
+            error=request.error,
+            session_id=request.session_id or attempt.session_id,
+            runner=request.runner or attempt.runner,
+            cost_usd=request.cost_usd,
+            partial=request.partial,
+            result_hash=hashlib.sha256(msgspec.json.encode(request)).hexdigest(),
+        )
+        evidence = evidence or request.error or outcome
+    attempts.update(tx.conn, ended)
+    _tell_breaker(tx, env, attempt, classed, f"#{attempt.task_id}: {evidence or outcome}"[:300])
+    if classed in breaker.HEALTHY or classed is Outcome.NODE_FAULT:
+        _count_success(tx, attempt.node, ok=classed in breaker.HEALTHY)
+    return _tell_account(tx, env, attempt, classed, resets_at, request)
+
+
+def _tell_breaker(
+    tx: Tx, env: Env, attempt: AttemptRecord, classed: Outcome | None, evidence: str
+) -> None:
+    was = nodes.breaker(tx.conn, attempt.node)
+    if classed is None:
+        now_is = breaker.free_probe(was, attempt.fence, tx.now)
+    else:
+        now_is = breaker.on_outcome(
+            was,
+            attempt.fence,
+            classed,
+            tx.now,
+            env.config.breaker,
+            env.rng,
+            evidence=replies.clean(evidence),
+        )
+    journal.save_breaker(tx, env, was, now_is, {"fence": attempt.fence})
+
+
+def _count_success(tx: Tx, name: str, *, ok: bool) -> None:
+    node = nodes.find(tx.conn, name)
+    if node is not None:
+        nodes.save(tx.conn, replace(node, success=dispatch.new_success(node.success, ok)))
+
+
+def _tell_account(
+    tx: Tx,
+    env: Env,
+    attempt: AttemptRecord,
+    classed: Outcome | None,
+    resets_at: float | None,
+    request: PostResult | None,
+) -> AccountRecord | None:
+    was = nodes.account(tx.conn, attempt.account)
+    if was is None and classed not in PAUSING:
+        return None
+    start = was or AccountRecord(name=attempt.account)
+    if classed is None:
+        now_is = accounts.free_probe(start, attempt.fence)
+    else:
+        now_is = accounts.on_outcome(
+            start,
+            attempt.fence,
+            classed,
+            tx.now,
+            env.config.breaker,
+            resets_at=resets_at,
+            jitter_s=env.rng.uniform(0.0, LIMIT_JITTER_S) if resets_at else 0.0,
+            reason=replies.clean((request.error if request else None) or "")[:200],
+        )
+    detail = {"outcome": classed.value if classed else None, "node": attempt.node}
+    journal.save_account(tx, env, was, now_is, detail)
+    return now_is
+
+
+def record_cost(
+    tx: Tx,
+    env: Env,
+    attempt: AttemptRecord,
+    task: TaskRecord | None,
+    request: PostResult,
+    *,
+    fenced: bool,
+) -> money.Totals:
+    """One cost row for this fence, whatever became of the attempt (I7)."""
+    usage = money.with_estimates(request.usage, env.estimate)
+    totals = money.total(usage, request.cost_usd)
+    day = money.day_of(tx.now, env.zone)
+    row = {
+        "fence": attempt.fence,
+        "task_id": attempt.task_id,
+        "node": attempt.node,
+        "specialist": task.specialist if task else None,
+        "conversation": task.conversation if task else None,
+        "at": tx.now,
+        "day": day,
+        "cost_usd": totals.cost_usd,
+        "estimate_usd": totals.estimate_usd,
+        "input_tokens": totals.input_tokens,
+        "output_tokens": totals.output_tokens,
+        "cache_read_tokens": totals.cache_read_tokens,
+        "cache_write_tokens": totals.cache_write_tokens,
+        "partial": request.partial,
+        "fenced": fenced,
+    }
+    if not money_store.insert(tx.conn, row):
+        return money.total([], 0.0)
+    attempts.insert_usage(tx.conn, attempt.fence, usage)
+    money_store.add_to_day(tx.conn, day, totals)
+    spend = journal.emit_spend(tx, env, "spend.added")
+    if spend.capped and spend.cap_usd is not None:
+        asking.ask_budget(tx, env, day, spend.cost_usd, spend.cap_usd)
+    return totals
+
+
+def _record_cost_only(tx: Tx, env: Env, attempt: AttemptRecord, request: PostResult) -> None:
+    """A stale result: the money was spent all the same."""
+    task = tasks.find(tx.conn, attempt.task_id)
+    totals = record_cost(tx, env, attempt, task, request, fenced=True)
+    if attempt.cost_usd is None and request.cost_usd is not None:
+        attempts.update(
+            tx.conn, replace(attempt, cost_usd=request.cost_usd, partial=request.partial)
+        )
+    if task is not None and (totals.counted_usd or totals.input_tokens or totals.output_tokens):
+        changed = replace(task, updated_at=tx.now, **added_cost(task, totals))
+        detail = {"fence": attempt.fence, "fenced": True}
+        journal.save_task(tx, env, task, changed, "task.cost_recorded", detail)
+
+
+def lose(
+    tx: Tx, env: Env, task: TaskRecord, attempt: AttemptRecord, *, node_beats: bool, reason: str
+) -> TaskRecord:
+    """T13: give an attempt up. Only a node that beats and lost it is at fault."""
+    classed = Outcome.NODE_FAULT if node_beats else None
+    end_attempt(tx, env, attempt, Outcome.LOST, classed=classed, evidence=reason)
+    fate = retry.after_loss(task)
+    return journal.move_task(
+        tx,
+        env,
+        task,
+        fate.move,
+        Cause.HUB,
+        detail={"reason": reason, "node": attempt.node, "fence": attempt.fence},
+        **{
+            "outcome": Outcome.LOST.value,
+            "last_node": attempt.node,
+            "wait_reason": "its node was lost",
+            "error": f"lost on {attempt.node}: {reason}",
+            "sticky": must_stay(task),
+        }
+        | fate.changes,
+    )

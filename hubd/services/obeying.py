@@ -1,0 +1,209 @@
+"""Doing what a text says: each command's effect and its reply, in the text's own transaction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from common.wire.tasks import TERMINAL_STATES, OnLost, SubmitTask
+from hubd.domain import grammar, replies
+from hubd.domain.grammar import Command, NodeVerb, Vocabulary
+from hubd.domain.records import TaskRecord
+from hubd.errors import ConflictError, HubError
+from hubd.services import answering, cancelling, journal, looking, nodes, submitting, waiting
+from hubd.services.env import Env
+from hubd.services.submitting import Origin
+from hubd.services.tasks import retry_task
+from hubd.services.texts import Effect, Text
+from hubd.store import nodes as node_store
+from hubd.store import tasks
+from hubd.store.transaction import Tx
+
+
+def vocabulary(tx: Tx) -> tuple[Vocabulary, dict[str, str]]:
+    """The names texts may use, and the nodes' own spelling of theirs."""
+    known = node_store.everyone(tx.conn)
+    spelling = {node.name.lower(): node.name for node in known}
+    words = Vocabulary(
+        nodes=frozenset(spelling),
+        specialists=frozenset(name.lower() for node in known for name in node.specialists),
+        projects=frozenset(name.lower() for node in known for name in (node.projects or ())),
+    )
+    return words, spelling
+
+
+def obey(tx: Tx, env: Env, text: Text) -> Effect:
+    """Do what a text says. What it got wrong is its reply, not an error."""
+    tx.conn.execute("SAVEPOINT obey")
+    mark = len(tx.events)
+    try:
+        effect = _obey(tx, env, text)
+    except HubError as error:
+        # Half a command must not stay: the reply that says why is its only effect.
+        tx.conn.execute("ROLLBACK TO obey")
+        del tx.events[mark:]
+        effect = Effect(reply=error.message, task_id=text.about_task)
+    tx.conn.execute("RELEASE obey")
+    return effect
+
+
+def _obey(tx: Tx, env: Env, text: Text) -> Effect:
+    if text.tapback is not None:
+        return answering.answer_tapback(tx, env, text)
+    words, spelling = vocabulary(tx)
+    command = grammar.parse(text.text, words)
+    if text.refers:
+        command = _about(text, command)
+        if text.about_approval is not None:
+            answered = answering.answer_inline(tx, env, text, command)
+            if answered is not None:
+                return answered
+    return _do(tx, env, text, command, spelling)
+
+
+def _about(text: Text, command: Command) -> Command:
+    """An inline reply without a number means the task it answers."""
+    task_id = text.about_task
+    match command:
+        case grammar.Work() if text.about_approval is None and task_id is not None:
+            return grammar.Continue(task_id, text.text.strip())
+        case grammar.Look(topic=topic, task_id=None) if topic in grammar.BARE_ON_REPLY:
+            return replace(command, task_id=task_id)
+        case grammar.Stop(task_id=None, everything=False):
+            return grammar.Stop(task_id=task_id)
+        case grammar.Retry(task_id=None):
+            return grammar.Retry(task_id)
+        case _:
+            return command
+
+
+def _do(tx: Tx, env: Env, text: Text, command: Command, spelling: dict[str, str]) -> Effect:
+    match command:
+        case grammar.Work():
+            return _work(tx, env, text, command, spelling)
+        case grammar.Continue():
+            return _continue(tx, env, text, command)
+        case grammar.Answer():
+            return answering.answer_text(tx, env, text, command)
+        case grammar.Look():
+            return looking.look(tx, env, text.chat, command)
+        case grammar.Stop():
+            return _stop(tx, env, text, command)
+        case grammar.Hold():
+            return _hold(tx, text, command)
+        case grammar.NodeOrder():
+            return _node_order(tx, env, text, command, spelling)
+        case grammar.Retry():
+            return _retry(tx, env, text, command)
+        case grammar.Help():
+            return Effect(reply=grammar.help_text(command.verb))
+        case grammar.Unclear():
+            return Effect(reply=command.hint)
+    assert_never(command)
+
+
+def _origin(text: Text) -> Origin:
+    return Origin(source=text.via, by=text.sender, conversation=text.chat, files=text.files)
+
+
+def _work(tx: Tx, env: Env, text: Text, work: grammar.Work, spelling: dict[str, str]) -> Effect:
+    request = SubmitTask(
+        prompt=work.prompt,
+        specialist=work.specialist,
+        node=spelling.get(work.node) if work.node else None,
+        project=work.project,
+        branch=work.branch,
+        priority=work.priority,
+        approval=work.approval,
+        on_lost=OnLost.REQUEUE,
+    )
+    task = submitting.submit(tx, env, request, _origin(text))
+    return _accepted(tx, env, task)
+
+
+def _accepted(tx: Tx, env: Env, task: TaskRecord) -> Effect:
+    """A gated task's question is its acknowledgement."""
+    if task.approval_code is not None:
+        return Effect(task_id=task.id)
+    outlook = waiting.look(tx, env, task)
+    reply = replies.accepted(task, outlook.ahead, outlook.would_run_on, outlook.reason)
+    return Effect(reply=reply, task_id=task.id)
+
+
+def _continue(tx: Tx, env: Env, text: Text, command: grammar.Continue) -> Effect:
+    before = submitting.find_task(tx, command.task_id)
+    request = SubmitTask(
+        prompt=command.prompt,
+        specialist=before.specialist,
+        node=before.pinned_node,
+        project=before.project,
+        branch=before.branch,
+        model=before.model,
+        continue_of=before.id,
+    )
+    task = submitting.submit(tx, env, request, _origin(text))
+    effect = _accepted(tx, env, task)
+    if effect.reply is None:
+        return effect
+    how = f"goes on from #{before.id}"
+    if task.session_id is None:
+        how = f"follows #{before.id}, in a new session"
+    return replace(effect, reply=f"{effect.reply} It {how}.")
+
+
+def _stop(tx: Tx, env: Env, text: Text, command: grammar.Stop) -> Effect:
+    if command.everything:
+        stopped = cancelling.cancel_all(tx, env, text.sender)
+        journal.set_hold(tx, True, "stop all", text.sender)
+        word = "task" if len(stopped) == 1 else "tasks"
+        return Effect(reply=f"Stopping {len(stopped)} {word}, and on hold. go starts again.")
+    if command.task_id is None:
+        return Effect(reply="Stop which one? stop 42, or stop all.")
+    task = submitting.find_task(tx, command.task_id)
+    if task.cancel_requested and task.state not in TERMINAL_STATES:
+        return Effect(reply=f"#{task.id} is being stopped.", task_id=task.id)
+    stopped_task = cancelling.cancel(tx, env, task, text.sender)
+    if stopped_task.state in TERMINAL_STATES and stopped_task.conversation == text.chat:
+        return Effect(task_id=task.id)  # its final reply says so
+    word = "stopped" if stopped_task.state in TERMINAL_STATES else "is being stopped"
+    return Effect(reply=f"#{task.id} {word}.", task_id=task.id)
+
+
+def _hold(tx: Tx, text: Text, command: grammar.Hold) -> Effect:
+    journal.set_hold(tx, command.on, None, text.sender)
+    if command.on:
+        return Effect(reply="On hold: nothing new starts. go starts again.")
+    return Effect(reply="Going on.")
+
+
+def _node_order(
+    tx: Tx, env: Env, text: Text, command: grammar.NodeOrder, spelling: dict[str, str]
+) -> Effect:
+    name = spelling[command.node]
+    match command.verb:
+        case NodeVerb.DRAIN:
+            nodes.set_drain(tx, name, command.note, command.timeout_s, text.sender)
+            busy = len(tasks.live_of(tx.conn, name))
+            span = f" for {replies.duration(command.timeout_s)}" if command.timeout_s else ""
+            return Effect(reply=f"{name} takes no more{span}, {busy} still running.")
+        case NodeVerb.UNDRAIN:
+            nodes.end_drain(tx, name, text.sender)
+            return Effect(reply=f"{name} takes work again.")
+        case NodeVerb.RESET:
+            nodes.reset_breaker(tx, env, name, text.sender)
+            return Effect(reply=f"{name}'s breaker is closed.")
+    assert_never(command.verb)
+
+
+def _retry(tx: Tx, env: Env, text: Text, command: grammar.Retry) -> Effect:
+    task_id = command.task_id or looking.last_task(tx, text.chat)
+    if task_id is None:
+        raise ConflictError("Retry which one? retry 42.")
+    submitted = retry_task(tx, env, task_id, _origin(text))
+    if not submitted.created:
+        return Effect(reply=f"#{task_id} waits again.", task_id=task_id)
+    again = submitting.find_task(tx, submitted.task.id)
+    effect = _accepted(tx, env, again)
+    if effect.reply is None:
+        return effect
+    return replace(effect, reply=f"{effect.reply} It repeats #{task_id}.")

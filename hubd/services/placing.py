@@ -1,0 +1,225 @@
+"""One dispatch pass: the tasks that wait, in order, each to the best node that asks for work."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from common.wire.approvals import ApprovalKind, ApprovalState, Decision
+from common.wire.nodes import Lease, ResumeAnswer, TaskSpec
+from hubd.domain import accounts, breaker, dispatch
+from hubd.domain import approvals as rules
+from hubd.domain.dispatch import Lane, NodeView
+from hubd.domain.lifecycle import Cause, Move
+from hubd.domain.records import AttemptRecord, TaskRecord
+from hubd.services import ending, journal, waiting
+from hubd.services.env import Env
+from hubd.store import approvals, attempts, meta, tasks
+from hubd.store.transaction import Tx
+
+logger = logging.getLogger(__name__)
+
+MAX_LEASES = 64
+"""In one transaction; the next pass goes on where this one ended."""
+
+
+@dataclass(slots=True)
+class Placed:
+    """What a pass handed out. `wake_at`: when a pass may find more, if nothing else changes;
+    `more` when it stopped early."""
+
+    leases: dict[str, list[Lease]] = field(default_factory=dict)
+    wake_at: float | None = None
+    more: bool = False
+
+
+def run_pass(tx: Tx, env: Env, offers: dict[str, int]) -> Placed:
+    """`offers` is how many leases each node that is asking takes."""
+    placed = Placed()
+    if not offers or journal.get_hold(tx).on:
+        return placed
+    heads = tasks.lane_heads(tx.conn, tx.now)
+    placed.wake_at = tasks.next_due(tx.conn, tx.now)
+    if not heads or journal.spend_of(tx, env).capped:
+        return placed
+    views = waiting.node_views(tx, offers)
+    heap = [(-rank, task_id, index) for index, (_, rank, task_id) in enumerate(heads)]
+    heapq.heapify(heap)
+    count = 0
+    while heap:
+        _, task_id, index = heapq.heappop(heap)
+        lane = heads[index][0]
+        view = _best(tx, env, views, lane, placed)
+        if view is None:
+            continue  # nobody takes this lane now, so its other tasks wait too
+        if count == MAX_LEASES:
+            placed.more = True
+            break
+        count += _place(tx, env, task_id, view, views, placed)
+        following = tasks.first_of_lane(tx.conn, lane, tx.now, skip=task_id)
+        if following is not None:
+            heapq.heappush(heap, (-following[0], following[1], index))
+    return placed
+
+
+def _best(
+    tx: Tx, env: Env, views: dict[str, NodeView], lane: Lane, placed: Placed
+) -> NodeView | None:
+    stale_after_s = env.config.hub.stale_after_s
+    able: list[NodeView] = []
+    for view in dispatch.candidates(views, lane):
+        if not view.offered:
+            continue
+        verdict = dispatch.judge(view, lane, tx.now, stale_after_s)
+        if verdict.ok:
+            able.append(view)
+        elif verdict.until is not None and verdict.until > tx.now:
+            placed.wake_at = min(placed.wake_at or verdict.until, verdict.until)
+    return min(able, key=lambda view: dispatch.score(view, tx.now), default=None)
+
+
+def _place(
+    tx: Tx,
+    env: Env,
+    task_id: int,
+    view: NodeView,
+    views: dict[str, NodeView],
+    placed: Placed,
+) -> int:
+    task = tasks.find(tx.conn, task_id)
+    assert task is not None
+    if not _is_allowed(tx, task):
+        logger.error("gated task without its yes in the queue", extra={"task": task_id})
+        return 0
+    lease = lease_task(tx, env, task, view, views.values())
+    placed.leases.setdefault(view.node.name, []).append(lease)
+    return 1
+
+
+def _is_allowed(tx: Tx, task: TaskRecord) -> bool:
+    """A gated task runs only as it was approved (I10)."""
+    if task.approval_code is None:
+        return True
+    gates = [a for a in approvals.of_task(tx.conn, task.id) if a.kind is ApprovalKind.GATE]
+    return all(
+        gate.state is ApprovalState.APPROVED and gate.digest == rules.task_digest(task)
+        for gate in gates
+    )
+
+
+def lease_task(
+    tx: Tx, env: Env, task: TaskRecord, view: NodeView, views: Iterable[NodeView]
+) -> Lease:
+    """T4: a new fence, an attempt, the slot; breaker and account count their probe."""
+    config = env.config
+    fence = meta.next_fence(tx.conn, tx.epoch)
+    until = tx.now + config.hub.start_within_s
+    node = view.node
+    attempt = AttemptRecord(
+        fence=fence,
+        task_id=task.id,
+        number=task.attempt + 1,
+        node=node.name,
+        leased_at=tx.now,
+        lease_until=until,
+        account=node.account_name,
+        instance_id=node.instance_id,
+    )
+    attempts.insert(tx.conn, attempt)
+    _count_probe(tx, env, view, views, fence)
+    leased = journal.move_task(
+        tx,
+        env,
+        task,
+        Move.LEASE,
+        Cause.NODE,
+        detail={"node": node.name, "fence": fence},
+        node=node.name,
+        last_node=node.name,
+        fence=fence,
+        lease_until=until,
+        attempt=attempt.number,
+        not_before=None,
+        wait_reason=None,
+    )
+    view.busy += 1
+    view.offered = (view.offered or 1) - 1
+    return Lease(
+        task=spec(tx, leased, node.name),
+        attempt=attempt.number,
+        fence=fence,
+        lease_s=config.hub.lease_s,
+    )
+
+
+def _count_probe(tx: Tx, env: Env, view: NodeView, views: Iterable[NodeView], fence: int) -> None:
+    was_breaker = view.breaker
+    view.breaker = breaker.on_lease(was_breaker, fence, tx.now, env.config.breaker)
+    journal.save_breaker(tx, env, was_breaker, view.breaker, {"fence": fence})
+    was_account = view.account
+    if was_account is None:
+        return
+    now_is = accounts.on_lease(was_account, fence, tx.now, env.config.breaker)
+    journal.save_account(tx, env, was_account, now_is, {"fence": fence})
+    for other in views:
+        if other.account is not None and other.account.name == now_is.name:
+            other.account = now_is
+
+
+def spec(tx: Tx, task: TaskRecord, node: str) -> TaskSpec:
+    """All a node needs to know; the session only where it is."""
+    here = task.session_node == node
+    return TaskSpec(
+        id=task.id,
+        prompt=task.prompt,
+        title=task.title,
+        priority=task.priority,
+        specialist=task.specialist,
+        project=task.project,
+        branch=task.branch,
+        model=task.model,
+        session_id=task.session_id if here else None,
+        continue_of=task.continue_of,
+        max_cost_usd=task.max_cost_usd,
+        timeout_s=task.timeout_s,
+        resume=_resume(tx, task),
+        files=list(task.files),
+    )
+
+
+def _resume(tx: Tx, task: TaskRecord) -> ResumeAnswer | None:
+    if task.resume_approval is None:
+        return None
+    found = approvals.find(tx.conn, task.resume_approval)
+    if found is None:
+        return None
+    approved = found.state is ApprovalState.APPROVED
+    return ResumeAnswer(
+        code=found.code,
+        decision=Decision.APPROVE if approved else Decision.DENY,
+        tool=found.tool,
+        detail=found.detail,
+        digest=found.digest,
+        note=found.note,
+        answer=found.answer,
+    )
+
+
+def take_back(
+    tx: Tx, env: Env, task: TaskRecord, attempt: AttemptRecord, move: Move, cause: Cause
+) -> TaskRecord:
+    """T6: a lease that never started; the attempt does not count."""
+    outcome = "released" if move is Move.RELEASE else "not_started"
+    ending.end_attempt(tx, env, attempt, outcome, classed=None)
+    return journal.move_task(
+        tx,
+        env,
+        task,
+        move,
+        cause,
+        detail={"node": attempt.node, "fence": attempt.fence},
+        attempt=max(task.attempt - 1, 0),
+        wait_reason="given back by its node",
+    )

@@ -1,0 +1,176 @@
+"""New tasks, from wherever they come: idempotent, gated, told their place."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from common.wire.events import Entity
+from common.wire.tasks import TERMINAL_STATES, SubmitTask, TaskState
+from hubd.domain import approvals as rules
+from hubd.domain import replies
+from hubd.domain.records import TaskRecord
+from hubd.errors import (
+    ConflictError,
+    ForbiddenError,
+    IdempotencyMismatchError,
+    NotFoundError,
+)
+from hubd.services import asking, present, waiting
+from hubd.services.env import Env
+from hubd.store import tasks
+from hubd.store.transaction import Tx, View
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a task came from: `source` is api, text or control."""
+
+    source: str
+    by: str
+    conversation: str | None = None
+    files: tuple[str, ...] = ()
+
+
+def body_hash(kind: str, request: msgspec.Struct | int) -> str:
+    return hashlib.sha256(msgspec.json.encode((kind, request))).hexdigest()
+
+
+def known_submission(tx: Tx, key: str | None, digest: str) -> TaskRecord | None:
+    """The task an idempotency key stands for; raises IdempotencyMismatchError."""
+    found = None if key is None else tasks.find_key(tx.conn, key)
+    if found is None:
+        return None
+    known_hash, task_id = found
+    if known_hash != digest:
+        raise IdempotencyMismatchError(
+            "this Idempotency-Key was used for another request: send a new key"
+        )
+    return find_task(tx, task_id)
+
+
+def find_task(tx: Tx | View, task_id: int) -> TaskRecord:
+    task = tasks.find(tx.conn, task_id)
+    if task is None:
+        raise NotFoundError(f"there is no task #{task_id}")
+    return task
+
+
+def submit(
+    tx: Tx,
+    env: Env,
+    request: SubmitTask,
+    origin: Origin,
+    *,
+    key: str | None = None,
+    digest: str = "",
+    retry_of: int | None = None,
+    gated: bool = False,
+) -> TaskRecord:
+    """Record a task (T1). With `key` the caller has checked `known_submission`; `gated` asks for
+    a yes as if the request did."""
+    if gated:
+        request = msgspec.structs.replace(request, approval=True)
+    match rules.gate(request, env.config.approval):
+        case rules.Gate.REFUSE:
+            raise ForbiddenError("the policy refuses this task (approval.deny in mesh.toml)")
+        case rules.Gate.ASK:
+            state = TaskState.WAITING_APPROVAL
+        case rules.Gate.OPEN:
+            state = TaskState.QUEUED
+    task = _new_task(tx, env, request, origin, state, retry_of)
+    task = replace(task, id=tasks.insert(tx.conn, task))
+    if key is not None:
+        tasks.insert_key(tx.conn, key, digest, task.id)
+    if state is TaskState.WAITING_APPROVAL:
+        approval = asking.record_question(tx, env, asking.gate_question(env, task))
+        ready = replace(task, approval_code=approval.code, wait_reason="waits for your yes")
+    else:
+        ready = replace(task, wait_reason=waiting.look(tx, env, task).reason)
+    tasks.update(tx.conn, task, ready)
+    detail = {"by": origin.by, "source": origin.source}
+    tx.emit("task.submitted", Entity.TASK, str(ready.id), present.task(ready), detail)
+    return ready
+
+
+def _new_task(
+    tx: Tx,
+    env: Env,
+    request: SubmitTask,
+    origin: Origin,
+    state: TaskState,
+    retry_of: int | None,
+) -> TaskRecord:
+    cap = request.max_cost_usd or env.config.budget.per_task_usd or None
+    return TaskRecord(
+        id=0,
+        title=request.title or title_of(request.prompt),
+        prompt=request.prompt,
+        state=state,
+        created_at=tx.now,
+        updated_at=tx.now,
+        priority=request.priority,
+        specialist=request.specialist,
+        pinned_node=request.node,
+        requires=tuple(request.requires),
+        project=request.project,
+        branch=request.branch,
+        model=request.model,
+        max_cost_usd=cap,
+        timeout_s=request.timeout_s,
+        on_lost=request.on_lost,
+        files=origin.files,
+        source=origin.source,
+        submitted_by=origin.by,
+        conversation=origin.conversation,
+        retry_of=retry_of,
+        **_continued(tx, request),
+    )
+
+
+def _continued(tx: Tx, request: SubmitTask) -> dict[str, Any]:
+    """The session a follow-up goes on in. It waits for the node that holds it, unless `fresh`."""
+    if request.continue_of is None:
+        return {}
+    before = find_task(tx, request.continue_of)
+    if before.session_id is None or before.session_node is None:
+        if before.state not in TERMINAL_STATES:
+            raise ConflictError(
+                f"#{before.id} has not begun: wait for it, or stop it and send the whole text"
+            )
+        return {"continue_of": before.id}
+    if request.fresh or request.node not in (None, before.session_node):
+        return {"continue_of": before.id}
+    return {
+        "continue_of": before.id,
+        "session_id": before.session_id,
+        "session_node": before.session_node,
+        "sticky": True,
+    }
+
+
+def title_of(prompt: str) -> str:
+    """The first line, as a list shows it."""
+    text = replies.clean(prompt).strip()
+    return replies.beginning(text, lines=1, chars=80) or "(no text)"
+
+
+def again(task: TaskRecord) -> SubmitTask:
+    """The request that runs a finished task once more."""
+    return SubmitTask(
+        prompt=task.prompt,
+        title=task.title[:200],
+        specialist=task.specialist,
+        node=task.pinned_node,
+        requires=list(task.requires),
+        priority=task.priority,
+        project=task.project,
+        branch=task.branch,
+        model=task.model,
+        max_cost_usd=task.max_cost_usd,
+        timeout_s=task.timeout_s,
+        on_lost=task.on_lost,
+    )
