@@ -9,6 +9,7 @@ import random
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,6 +39,7 @@ from hubd.ops.backup import (
     make_backup,
     restore,
 )
+from hubd.ops.figures import watch
 from hubd.ops.identity import DatabaseReplacedError, Identity, refuse_missing, watch_identity
 from hubd.ops.log_context import add_request_fields
 from hubd.ops.metrics import Metrics
@@ -78,62 +80,86 @@ def run(loaded: LoadedConfig) -> None:
     make_private_dir(paths.state_dir)
     with single_instance(paths.lock_file(DAEMON), DAEMON):
         refuse_missing(paths.hub_db, marks_path(paths.hub_db))
-        asyncio.run(run_hub(loaded.config, paths, address, tls, SystemClock()))
+        asyncio.run(_run_until_signal(loaded.config, paths, address, tls))
 
 
-async def run_hub(
-    config: Config, paths: MeshPaths, address: Address, tls: Tls | None, clock: Clock
+async def _run_until_signal(
+    config: Config, paths: MeshPaths, address: Address, tls: Tls | None
 ) -> None:
-    """Serve until a signal; the store outlives the server, whatever ends that."""
     signals = stop_on_signals(asyncio.get_running_loop())
-    async with _open_services(config, paths, clock) as (database, services):
-        await check_integrity(database)
-        calls = OpenCalls()
-        metrics = Metrics()
-        supervisor = Supervisor(clock=clock, fatal=(DatabaseReplacedError,))
-        metrics.watch_loops(supervisor.health)
-        guard = Guard(services.tokens, _host_rules(config), Lockout(clock), RateLimit(clock))
-        app = create_app(services, Door(guard, calls, metrics))
 
-        def end_streams() -> None:
-            calls.close()
-            services.feed.close()
+    def announce(url: str) -> None:
+        logger.info("hub listening", extra={"url": url, "pid": os.getpid()})
 
-        listener = listen(address)
-        logger.info("hub listening", extra={"url": url_of(listener, tls), "pid": os.getpid()})
-        loops = asyncio.create_task(
-            supervisor.run(_loops(config, paths, clock, services, calls)), name="loops"
-        )
-        loops.add_done_callback(lambda _: signals.first.set())
-        try:
-            await serve_until(app, listener, tls, stop=signals.first, end_streams=end_streams)
-        finally:
-            await _end(loops)
+    hub = Hub(config, paths, address, tls, SystemClock())
+    await hub.run(stop=signals.first, announce=announce)
     logger.info("hub stopped", extra={"signal": signals.number and signals.number.name})
 
 
-def _loops(
-    config: Config,
-    paths: MeshPaths,
-    clock: Clock,
-    services: Services,
-    calls: OpenCalls,
-) -> Mapping[str, Loop]:
-    opened = Identity.of(paths.hub_db)
-    loops: dict[str, Loop] = dict(services.loops)
-    loops["tokens"] = lambda: calls.watch(services.tokens.is_live)
-    loops["database-identity"] = lambda: watch_identity(paths.hub_db, opened)
-    if config.hub.backup_every_s > 0:
-        state = BackupState()
-        loops["backups"] = lambda: keep_backups(
-            paths.hub_db,
-            paths.backups_dir,
-            clock=clock,
-            every_s=config.hub.backup_every_s,
-            keep=config.hub.backup_keep,
-            state=state,
-        )
-    return loops
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """What one hub is built from."""
+
+    config: Config
+    paths: MeshPaths
+    address: Address
+    tls: Tls | None
+    clock: Clock
+
+    async def run(self, *, stop: asyncio.Event, announce: Callable[[str], None]) -> None:
+        """Serve until `stop` is set; the store outlives the server, whatever ends that.
+
+        `announce` is called with the URL once the socket listens.
+        """
+        async with _open_services(self.config, self.paths, self.clock) as (database, services):
+            await check_integrity(database)
+            calls, metrics = OpenCalls(), Metrics()
+            supervisor = Supervisor(clock=self.clock, fatal=(DatabaseReplacedError,))
+            backups = BackupState()
+            watch(metrics, services, database, calls, supervisor.health, backups)
+            app = create_app(services, Door(self._guard(services), calls, metrics))
+
+            def end_streams() -> None:
+                calls.close()
+                services.feed.close()
+
+            listener = listen(self.address)
+            announce(url_of(listener, self.tls))
+            loops = asyncio.create_task(
+                supervisor.run(self._loops(services, calls, backups)), name="loops"
+            )
+            loops.add_done_callback(lambda _: stop.set())
+            try:
+                await serve_until(app, listener, self.tls, stop=stop, end_streams=end_streams)
+            finally:
+                await _end(loops)
+
+    def _guard(self, services: Services) -> Guard:
+        hub = self.config.hub
+        names = {host_of(name) for name in hub.hosts}
+        if hub.url:
+            names.add(host_of(hub.url.partition("://")[2].partition("/")[0]))
+        rules = HostRules(frozenset(names), frozenset(hub.origins))
+        return Guard(services.tokens, rules, Lockout(self.clock), RateLimit(self.clock))
+
+    def _loops(
+        self, services: Services, calls: OpenCalls, backups: BackupState
+    ) -> Mapping[str, Loop]:
+        hub, paths = self.config.hub, self.paths
+        opened = Identity.of(paths.hub_db)
+        loops: dict[str, Loop] = dict(services.loops)
+        loops["tokens"] = lambda: calls.watch(services.tokens.is_live)
+        loops["database-identity"] = lambda: watch_identity(paths.hub_db, opened)
+        if hub.backup_every_s > 0:
+            loops["backups"] = lambda: keep_backups(
+                paths.hub_db,
+                paths.backups_dir,
+                clock=self.clock,
+                every_s=hub.backup_every_s,
+                keep=hub.backup_keep,
+                state=backups,
+            )
+        return loops
 
 
 async def _end(loops: asyncio.Task[None]) -> None:
@@ -145,13 +171,6 @@ async def _end(loops: asyncio.Task[None]) -> None:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     raise error
-
-
-def _host_rules(config: Config) -> HostRules:
-    names = {host_of(name) for name in config.hub.hosts}
-    if config.hub.url:
-        names.add(host_of(config.hub.url.partition("://")[2].partition("/")[0]))
-    return HostRules(frozenset(names), frozenset(config.hub.origins))
 
 
 @asynccontextmanager
