@@ -16,8 +16,10 @@ from hubd.store.transaction import Tx
 
 
 def cancel(tx: Tx, env: Env, task: TaskRecord, by: str) -> TaskRecord:
-    """T14, T15. Stopping a task that is being stopped changes nothing; raises ConflictError for
-    one that is over."""
+    """T14, T15. Stopping a task that is stopped or being stopped changes nothing; raises
+    ConflictError for one that ended otherwise."""
+    if task.state is TaskState.CANCELLED:
+        return task
     if task.state in TERMINAL_STATES:
         raise ConflictError(f"#{task.id} is over already: it {_PAST[task.state]}")
     if task.cancel_requested:
@@ -65,6 +67,5 @@ def cancel_all(tx: Tx, env: Env, by: str) -> list[TaskRecord]:
 _PAST = {
     TaskState.SUCCEEDED: "succeeded",
     TaskState.FAILED: "failed",
-    TaskState.CANCELLED: "was stopped",
     TaskState.DENIED: "was denied",
 }

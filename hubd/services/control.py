@@ -78,6 +78,10 @@ class Control:
             messages=last_messages(view, MESSAGES_SHOWN, None),
         )
 
+    async def counts(self) -> dict[TaskState, int]:
+        """How many tasks are in each state; kept by the database, not counted."""
+        return await self._database.read(lambda view: tasks.counts(view.conn))
+
     async def audit(self, type_: str, *, by: str, detail: dict[str, str]) -> None:
         """Append an audit event: a login failure, a backup."""
 
@@ -93,10 +97,9 @@ def last_messages(view: View, limit: int, before: float | None) -> list[Message]
         (row.received_at, 0, row.id, present.inbound(row))
         for row in conversation.last_inbound(view.conn, limit, before)
     ]
-    said = []
-    for row in conversation.last_outbox(view.conn, limit, before):
-        asked = None if row.approval_id is None else approvals.find(view.conn, row.approval_id)
-        message = present.outbox(row, None if asked is None else asked.code)
-        said.append((row.created_at, 1, row.id, message))
+    said = [
+        (row.created_at, 1, row.id, journal.outbox_message(view, row))
+        for row in conversation.last_outbox(view.conn, limit, before)
+    ]
     merged = sorted([*heard, *said], key=lambda item: item[:3])
     return [message for *_, message in merged[-limit:]]

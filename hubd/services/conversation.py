@@ -24,7 +24,6 @@ from common.wire.messages import (
     OutboxOutcome,
     SendMessage,
 )
-from common.wire.nodes import Applied
 from hubd.domain.actors import Actor
 from hubd.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from hubd.services import journal, obeying, present
@@ -37,8 +36,6 @@ from hubd.store.database import Database
 from hubd.store.transaction import Tx, View
 
 CLAIM_S = 60.0
-
-APPLIED, DUPLICATE = Applied(status="applied"), Applied(status="duplicate")
 
 OUTCOMES = {
     "sent": MessageState.SENT,
@@ -56,10 +53,10 @@ class Conversation:
         """One effect per guid; a sender that may not command is `ignored` and gets no reply."""
         return await self._database.write(lambda tx: receive(tx, self._env, message))
 
-    async def send(self, request: SendMessage, *, key: str | None, by: Actor) -> Message:
-        """A line typed by the operator, obeyed as a text; returns it as recorded. Without `chat`
-        it belongs to the last thread, or to one of its own that nothing is sent to. Raises
-        ForbiddenError for a thread that may not be written to."""
+    async def send(self, request: SendMessage, *, key: str | None, by: Actor) -> MessageList:
+        """A line typed by the operator, obeyed as a text; returns it as recorded and the replies
+        it caused. Without `chat` it belongs to the last thread, or to one of its own that nothing
+        is sent to. Raises ForbiddenError for a thread that may not be written to."""
         return await self._database.write(
             lambda tx: say(tx, self._env, request, key=key, by=by.name)
         )
@@ -101,22 +98,24 @@ def receive(tx: Tx, env: Env, message: InboundMessage) -> MessageReceipt:
     return MessageReceipt(status="accepted", task_id=_obey(tx, env, row, text))
 
 
-def say(tx: Tx, env: Env, request: SendMessage, *, key: str | None, by: str) -> Message:
+def say(tx: Tx, env: Env, request: SendMessage, *, key: str | None, by: str) -> MessageList:
     """The operator's line: like a text, except that the control centre is where it came from."""
     chat = request.chat or journal.owner_chat(tx) or CONTROL_CHAT
     if chat != CONTROL_CHAT and not env.may_receive(chat, conversation.chat_sender(tx.conn, chat)):
         raise ForbiddenError("that thread is not on the allow list (bridge.allow in mesh.toml)")
     guid = f"control-{key or secrets.token_hex(16)}"
     known = conversation.find_guid(tx.conn, guid)
-    if known is not None:
-        return present.inbound(known)
-    message = InboundMessage(
-        guid=guid, chat=chat, sender=by, text=request.text, sent_at=to_datetime(tx.now)
+    if known is None:
+        message = InboundMessage(
+            guid=guid, chat=chat, sender=by, text=request.text, sent_at=to_datetime(tx.now)
+        )
+        row = _record(tx, message)
+        _obey(tx, env, row, Text(chat=chat, sender=by, text=request.text, via="control"))
+        known = conversation.find_guid(tx.conn, guid) or row
+    said = conversation.said_at(tx.conn, known.chat, known.received_at)
+    return MessageList(
+        messages=[present.inbound(known), *(journal.outbox_message(tx, row) for row in said)]
     )
-    row = _record(tx, message)
-    text = Text(chat=chat, sender=by, text=request.text, via="control")
-    _obey(tx, env, row, text)
-    return present.inbound(conversation.find_guid(tx.conn, guid) or row)
 
 
 def _record(tx: Tx, message: InboundMessage) -> InboundRow:
@@ -189,10 +188,12 @@ class Outbox:
             except TimeoutError:
                 continue
 
-    async def resolve(self, item_id: int, request: OutboxOutcome, *, by: Actor) -> Applied:
-        """`applied` or `duplicate`. Raises NotFoundError, ConflictError (a stale claim),
-        InvalidError (an unknown outcome)."""
-        return await self._database.write(lambda tx: resolve_outbox(tx, item_id, request))
+    async def resolve(self, item_id: int, request: OutboxOutcome, *, by: Actor) -> Message:
+        """The reply as it now stands; the same report again changes nothing. Raises
+        NotFoundError, ConflictError (a stale claim), InvalidError (an unknown outcome)."""
+        return await self._database.write(
+            lambda tx: journal.outbox_message(tx, resolve_outbox(tx, item_id, request))
+        )
 
 
 def claim_outbox(tx: Tx, env: Env, limit: int) -> OutboxClaimed:
@@ -230,7 +231,7 @@ def _fail(tx: Tx, row: OutboxRow, error: str) -> None:
     journal.save_outbox(tx, failed, "message.failed")
 
 
-def resolve_outbox(tx: Tx, item_id: int, request: OutboxOutcome) -> Applied:
+def resolve_outbox(tx: Tx, item_id: int, request: OutboxOutcome) -> OutboxRow:
     """What became of a reply. Once sent it stays sent; that it was sent is believed from any
     claim, that it was not only from the current one."""
     row = conversation.find_outbox(tx.conn, item_id)
@@ -240,7 +241,7 @@ def resolve_outbox(tx: Tx, item_id: int, request: OutboxOutcome) -> Applied:
     if state is None:
         raise InvalidError("outcome must be sent, failed or unknown")
     if row.state == MessageState.SENT or row.state == state:
-        return DUPLICATE
+        return row
     if state is not MessageState.SENT and request.claim != row.claim:
         raise ConflictError(f"outbox item {item_id} was claimed again: this claim is over")
     guids = list(dict.fromkeys([*([request.guid] if request.guid else []), *request.guids]))
@@ -257,7 +258,7 @@ def resolve_outbox(tx: Tx, item_id: int, request: OutboxOutcome) -> Applied:
     journal.save_outbox(tx, done, f"message.{state.value}")
     for guid in guids:
         conversation.put_bubble(tx.conn, guid, row.task_id, row.approval_id)
-    return APPLIED
+    return done
 
 
 class Bridges:

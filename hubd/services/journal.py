@@ -15,7 +15,7 @@ from common.clock import to_datetime
 from common.wire.admin import Hold, Spend
 from common.wire.approvals import ApprovalState
 from common.wire.events import Entity
-from common.wire.messages import Bridge, MessageState
+from common.wire.messages import Bridge, Message, MessageState
 from common.wire.nodes import BreakerState
 from common.wire.tasks import TERMINAL_STATES
 from hubd.domain import money, replies
@@ -102,19 +102,20 @@ def queue_text(
         error=None if allowed else "this thread is not on the allow list",
     )
     row = replace(row, id=conversation.insert_outbox(tx.conn, row))
-    emit_outbox(tx, row, "message.queued", approval)
+    message = present.outbox(row, None if approval is None else approval.code)
+    tx.emit("message.queued", Entity.MESSAGE, message.id, message, {"kind": kind})
     return row
 
 
 def save_outbox(tx: Tx, row: OutboxRow, type_: str) -> None:
     conversation.update_outbox(tx.conn, row)
-    approval = None if row.approval_id is None else approvals.find(tx.conn, row.approval_id)
-    emit_outbox(tx, row, type_, approval)
-
-
-def emit_outbox(tx: Tx, row: OutboxRow, type_: str, approval: ApprovalRecord | None) -> None:
-    message = present.outbox(row, None if approval is None else approval.code)
+    message = outbox_message(tx, row)
     tx.emit(type_, Entity.MESSAGE, message.id, message, {"kind": row.kind})
+
+
+def outbox_message(source: Tx | View, row: OutboxRow) -> Message:
+    asked = None if row.approval_id is None else approvals.find(source.conn, row.approval_id)
+    return present.outbox(row, None if asked is None else asked.code)
 
 
 def emit_inbound(tx: Tx, row: InboundRow, type_: str = "message.received") -> None:

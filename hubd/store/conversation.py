@@ -121,6 +121,12 @@ def find_outbox(conn: sqlite3.Connection, outbox_id: int) -> OutboxRow | None:
     return OUTBOX.find(conn, "WHERE id = :id", {"id": outbox_id})
 
 
+def said_at(conn: sqlite3.Connection, chat: str, at: float) -> list[OutboxRow]:
+    """The replies one recent text caused: they share its moment."""
+    recent = OUTBOX.find_all(conn, "ORDER BY id DESC LIMIT 200", {})
+    return [row for row in reversed(recent) if row.chat == chat and row.created_at == at]
+
+
 def claimable(conn: sqlite3.Connection, now: float, limit: int) -> list[OutboxRow]:
     return OUTBOX.find_all(conn, CLAIMABLE, {"now": now, "limit": limit})
 
