@@ -2,10 +2,11 @@
 
 from common.client.bridge import BridgeApi
 from common.client.credentials import Credentials, Secret, find_credentials
-from common.client.feed import Followed, LinkLost, LinkUp, follow_hub, follow_output
+from common.client.feed import follow_hub, follow_output
 from common.client.http import HubClient, HubError, HubUnreachableError
 from common.client.node import NodeApi
 from common.client.operator import OperatorApi
+from common.link import Followed, LinkLost, LinkUp
 
 __all__ = [
     "BridgeApi",

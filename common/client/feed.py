@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 
 import httpx
 import msgspec
@@ -17,28 +16,13 @@ from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from common.client.http import HubClient, HubError, HubUnreachableError, raise_for_error
 from common.client.operator import OperatorApi
+from common.link import Followed, LinkLost, LinkUp
 from common.supervise import Backoff
-from common.wire.events import Event, Pulse, Snapshot
+from common.wire.events import Event, Pulse
 from common.wire.nodes import OutputLine
 
 KEEPALIVE_S = 5.0
 SILENCE_S = 3 * KEEPALIVE_S
-
-
-@dataclass(frozen=True, slots=True)
-class LinkUp:
-    """The stream is open: from here on what is shown is live."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkLost:
-    """The stream broke; the next try is in `retry_in_s`."""
-
-    reason: str
-    retry_in_s: float
-
-
-Followed = Snapshot | Event | Pulse | LinkUp | LinkLost
 
 
 async def follow_hub(
