@@ -94,9 +94,9 @@ async def _serve(loaded: LoadedConfig, env: Mapping[str, str]) -> None:
     signals = stop_on_signals(asyncio.get_running_loop())
     agent, paths = loaded.config.agent, loaded.paths
     credentials = find_credentials(loaded, env, role="node", name=agent.name)
-    runner = make_runner(agent, env, new_id=lambda: str(uuid.uuid4()))
-    facts = await runner.check()
     state = make_private_dir(paths.state_dir / f"agentd-{agent.name}")
+    runner = make_runner(agent, env, memory=state / "runner", new_id=lambda: str(uuid.uuid4()))
+    facts = await runner.check()
     mark = _agent_mark(state)
     journal = Journal(state / "attempts")
     async with HubClient(credentials) as client, guarded(mark, journal, env):

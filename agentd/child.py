@@ -113,6 +113,12 @@ class Child:
         signal_group(self.pid, signal.SIGKILL)
         await asyncio.shield(self._exit)
 
+    async def close(self) -> None:
+        """Make sure that it is over and nothing of it is held: for every way out of a run."""
+        if not self._exit.done():
+            await self.kill(grace_s=0.0)
+        await self.wait()
+
     async def _read_stderr(self) -> None:
         async for line in self._stderr:
             self._stderr_tail.append(line.decode(errors="replace"))

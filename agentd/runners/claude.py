@@ -14,12 +14,13 @@ from agentd.runners.claude_launch import (
     QUIET,
     ClaudeSettings,
     command_line,
-    find_program,
+    find_claude,
     read_version,
 )
-from agentd.runners.claude_outcome import Exit, classify
+from agentd.runners.claude_outcome import classify
 from agentd.runners.claude_questions import PendingRequest, granted_by, opening_prompt
 from agentd.runners.claude_stream import Fold
+from agentd.runners.exits import Exit
 from agentd.runners.protocol import (
     Answer,
     ApprovalWithdrawn,
@@ -59,7 +60,7 @@ class ClaudeRunner:
         self._program: str | None = None
 
     async def check(self) -> RunnerFacts:
-        program = find_program(self._settings.program, self._environment.get("PATH"))
+        program = find_claude(self._settings.program, self._environment.get("PATH"))
         version = await read_version(program, QUIET | self._environment)
         self._program = program
         return RunnerFacts({"claude": version, "claude_path": program})
@@ -120,6 +121,7 @@ class ClaudeRun:
         finally:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
+            await self._child.close()
 
     async def answer(self, request_id: str, answer: Answer) -> None:
         pending = self._pending.get(request_id)
@@ -162,7 +164,6 @@ class ClaudeRun:
             stderr=self._child.stderr_tail,
             interrupted=self._interrupted,
             killed=self._killed,
-            dropped_lines=self._child.stdout.dropped,
         )
         await self._events.put(classify(self._fold, end))
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from agentd.errors import RunnerUnavailableError
+from agentd.runners.programs import find_program
 from agentd.runners.protocol import Job
 from agentd.specialists import Specialist
 
@@ -58,16 +57,16 @@ class ClaudeSettings:
     allowed_tools: tuple[str, ...] = ()
 
 
-def find_program(program: str, path: str | None) -> str:
-    """The executable's full path; RunnerUnavailableError says how to get one."""
-    found = shutil.which(str(Path(program).expanduser()), path=path)
+def find_claude(program: str, path: str | None) -> str:
+    """The CLI's full path; RunnerUnavailableError says how to get one."""
+    found = find_program(program, path)
     if found is None:
         where = "on the PATH" if "/" not in program else f"at {program}"
         raise RunnerUnavailableError(
             f"Claude Code was not found {where}. Install it (https://claude.com/claude-code) and"
             " log in once with 'claude', or set agent.claude in mesh.toml to its full path."
         )
-    return str(Path(found).absolute())
+    return found
 
 
 async def read_version(program: str, environment: Mapping[str, str]) -> str:

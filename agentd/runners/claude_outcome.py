@@ -6,10 +6,10 @@ the subtype alone says nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from agentd.runners.claude_stream import Fold
+from agentd.runners.exits import Exit
 from agentd.runners.protocol import Ended
 from common.wire.tasks import Outcome
 
@@ -35,17 +35,6 @@ _BY_TERMINAL_REASON = {
 }
 
 _LOGIN_WORDS = ("/login", "not logged in", "invalid api key", "oauth token")
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How the process ended. `ours`: we interrupted or killed it; a signal is -number."""
-
-    returncode: int
-    stderr: str = ""
-    interrupted: bool = False
-    killed: bool = False
-    dropped_lines: int = 0
 
 
 def classify(fold: Fold, end: Exit) -> Ended:
@@ -87,10 +76,8 @@ def _verdict(fold: Fold, end: Exit) -> tuple[Outcome, str | None]:
 
 
 def _during_execution(result: dict[str, Any], end: Exit) -> tuple[Outcome, str]:
-    if end.killed:
-        return Outcome.KILLED, "killed on request"
-    if end.interrupted:
-        return Outcome.INTERRUPTED, "interrupted on request"
+    if end.ours is not None:
+        return end.ours
     errors = _errors(result)
     if "No conversation found" in errors:
         return Outcome.PERMANENT, f"{errors}. Its session is gone from this node; start afresh."
@@ -126,10 +113,10 @@ def _by_status(status: object) -> Outcome:
 
 
 def _without_result(fold: Fold, end: Exit) -> tuple[Outcome, str]:
-    if end.killed or end.interrupted:
-        return (Outcome.KILLED if end.killed else Outcome.INTERRUPTED), "ended on request"
+    if end.ours is not None:
+        return end.ours
     complaint = end.stderr.strip()
-    if end.returncode < 0 or end.returncode in (129, 137, 143):
+    if end.by_signal:
         return Outcome.NODE_FAULT, f"claude was ended by a signal from outside. {complaint}".strip()
     if any(word in complaint.lower() for word in _LOGIN_WORDS):
         return Outcome.NEEDS_LOGIN, complaint

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from agentd.errors import RunnerUnavailableError
 from agentd.runners.claude import ClaudeRunner
 from agentd.runners.claude_launch import ClaudeSettings
+from agentd.runners.codex import CodexRunner, CodexSettings
+from agentd.runners.command import CommandRunner
 from agentd.runners.protocol import Runner
 from agentd.runners.rehearsal import RehearsalRunner
 from common.config import AgentConfig
 
 GROUP = "mesh.runners"
 
-OURS = ("claude", "rehearsal")
+CLAUDE_ALIASES = ("sonnet", "opus", "haiku")
+"""Values of `agent.model` that mean nothing to another runner; the first is the default."""
+
+OURS = ("claude", "codex", "command", "rehearsal")
 
 
-def make_runner(agent: AgentConfig, env: Mapping[str, str], *, new_id: Callable[[], str]) -> Runner:
-    """The runner `agent.runner` names; RunnerUnavailableError when there is none of that name."""
+def make_runner(
+    agent: AgentConfig, env: Mapping[str, str], *, memory: Path, new_id: Callable[[], str]
+) -> Runner:
+    """The runner `agent.runner` names; RunnerUnavailableError when there is none of that name.
+
+    `memory` is a folder in which a runner may keep what it must know at its next start.
+    """
     match agent.runner:
         case "claude":
             settings = ClaudeSettings(
@@ -28,6 +39,16 @@ def make_runner(agent: AgentConfig, env: Mapping[str, str], *, new_id: Callable[
                 allowed_tools=tuple(agent.allowed_tools),
             )
             return ClaudeRunner(settings, environment={**env, **agent.env}, new_id=new_id)
+        case "codex":
+            codex = CodexSettings(
+                program=agent.codex,
+                model="" if agent.model in CLAUDE_ALIASES else agent.model,
+                permission_mode=agent.permission_mode,
+                memory=memory / "codex",
+            )
+            return CodexRunner(codex, environment={**env, **agent.env})
+        case "command":
+            return CommandRunner(agent.command, environment={**env, **agent.env})
         case "rehearsal":
             return RehearsalRunner(new_id=new_id)
     return _third_party(agent)

@@ -1,6 +1,6 @@
-"""A small model API on loopback that speaks the Anthropic Messages protocol.
+"""A small model API on loopback: the Anthropic Messages protocol, and OpenAI's Responses.
 
-It lets the real Claude Code CLI run without a model: every answer is scripted by a marker in the
+It lets the real CLIs run without a model: every answer is scripted by a marker in the
 prompt (`[[scenario:tool_use]]`, see `scenarios`), and every token it served is counted, so that a
 test can hold the mesh's books against it.
 """

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from tests.fakes.model_api import http, messages
+from tests.fakes.model_api import http, messages, responses
 from tests.fakes.model_api.books import Books, Served, Usage
 from tests.fakes.model_api.http import Request
+from tests.fakes.model_api.messages import PIECE_CHARS
+from tests.fakes.model_api.responses import as_messages
 from tests.fakes.model_api.scenarios import Fault, Hang, Reply, Say, plan, read_situation, usage_for
 
 
@@ -67,6 +70,8 @@ class ModelApi:
         match request.method, request.path:
             case "POST", "/v1/messages":
                 await self._message(request.json(), writer)
+            case "POST", "/v1/responses":
+                await self._message(request.json(), writer, responses=True)
             case "POST", "/v1/messages/count_tokens":
                 await http.send_json(writer, 200, {"input_tokens": len(request.body) // 4})
             case "GET", "/_control/served":
@@ -89,19 +94,17 @@ class ModelApi:
                 error = {"type": "not_found_error", "message": f"no route {request.path}"}
                 await http.send_json(writer, 404, {"type": "error", "error": error})
 
-    async def _message(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+    async def _message(
+        self, body: dict[str, Any], writer: asyncio.StreamWriter, *, responses: bool = False
+    ) -> None:
         self.books.note_request(body)
-        name, situation = read_situation(body, self._now_s())
+        conversation = as_messages(body) if responses else body
+        name, situation = read_situation(conversation, self._now_s())
         if self.override is not None:
             name = self.override[0]
-            situation = type(situation)(
-                situation.step,
-                self.override[1],
-                situation.prompts,
-                situation.tool_results,
-                situation.now_s,
-            )
-        exchange = Exchange(self.books, writer, body, name, situation.step, next(self._ids))
+            situation = replace(situation, args=self.override[1])
+        kind = ResponsesExchange if responses else Exchange
+        exchange = kind(self.books, writer, body, name, situation.step, next(self._ids))
         await exchange.serve(plan(name, situation))
 
 
@@ -123,89 +126,83 @@ class Exchange:
         self._stream = bool(body.get("stream"))
         self._scenario = scenario
         self._step = step
+        self._number = number
         self._headers = {"request-id": f"req_{number:08d}"}
-        self._message_id = f"msg_{number:08d}"
+        self._usage = usage_for(step)
 
     async def serve(self, reply: Reply) -> None:
         match reply:
             case Fault():
                 await self._fault(reply)
             case Hang():
-                await self._hang(reply)
+                if reply.pieces and self._stream:
+                    await self._begin(Say("x" * PIECE_CHARS * (reply.pieces + 1)), reply.pieces)
+                await asyncio.Event().wait()
+            case Say() if reply.cut_after is not None and self._stream:
+                await self._begin(reply, reply.cut_after)
+                self._writer.transport.abort()
+                raise ConnectionAbortedError("cut as scripted")
             case Say():
                 await asyncio.sleep(reply.delay_s)
                 await (self._stream_say(reply) if self._stream else self._whole_say(reply))
 
-    def _book(self, status: int, usage: Usage, complete: bool) -> None:
-        self._books.served.append(
-            Served(self._model, self._scenario, self._step, status, usage, complete)
-        )
+    def _events(self, say: Say) -> Iterator[tuple[dict[str, Any], bool]]:
+        return messages.stream_events(say, self._message_id, self._model, self._usage)
+
+    @property
+    def _message_id(self) -> str:
+        return f"msg_{self._number:08d}"
+
+    def _fault_body(self, fault: Fault) -> dict[str, Any]:
+        return {"type": "error", "error": {"type": fault.kind, "message": fault.message}}
+
+    def _book(self, status: int, usage: Usage, *, complete: bool) -> int:
+        """Note what is served; returns the record's place, to complete it later."""
+        record = Served(self._model, self._scenario, self._step, status, usage, complete)
+        self._books.served.append(record)
+        return len(self._books.served) - 1
 
     async def _fault(self, fault: Fault) -> None:
         self._book(fault.status, Usage(), complete=True)
-        error = {"type": "error", "error": {"type": fault.kind, "message": fault.message}}
-        await http.send_json(self._writer, fault.status, error, self._headers | fault.headers)
-
-    async def _hang(self, hang: Hang) -> None:
-        if hang.pieces and self._stream:
-            say = Say("x" * messages.PIECE_CHARS * (hang.pieces + 1), cut_after=None)
-            await self._begin(say, hang.pieces)
-        await asyncio.Event().wait()
+        headers = self._headers | fault.headers
+        await http.send_json(self._writer, fault.status, self._fault_body(fault), headers)
 
     async def _begin(self, say: Say, pieces: int) -> None:
-        usage = usage_for(self._step)
-        self._book(
-            200,
-            Usage(
-                usage.input_tokens,
-                1,
-                usage.cache_read_input_tokens,
-                usage.cache_creation_input_tokens,
-            ),
-            complete=False,
-        )
+        """Open a stream and stop after `pieces`: billed so far is all but the output."""
+        self._book(200, replace(self._usage, output_tokens=1), complete=False)
         await http.open_stream(self._writer, self._headers)
         sent = 0
-        for event, is_piece in messages.stream_events(say, self._message_id, self._model, usage):
+        for event, is_piece in self._events(say):
             sent += is_piece
             if sent > pieces:
                 return
             await http.send_chunk(self._writer, messages.sse(event))
 
     async def _whole_say(self, say: Say) -> None:
-        usage = usage_for(self._step)
-        self._book(200, usage, complete=True)
-        body = messages.whole_message(say, self._message_id, self._model, usage)
+        self._book(200, self._usage, complete=True)
+        body = messages.whole_message(say, self._message_id, self._model, self._usage)
         await http.send_json(self._writer, 200, body, self._headers)
 
     async def _stream_say(self, say: Say) -> None:
-        if say.cut_after is not None:
-            await self._begin(say, say.cut_after)
-            self._writer.transport.abort()
-            raise ConnectionAbortedError("cut as scripted")
-        usage = usage_for(self._step)
+        at = self._book(200, replace(self._usage, output_tokens=1), complete=False)
         await http.open_stream(self._writer, self._headers)
-        served = Served(self._model, self._scenario, self._step, 200, Usage(), complete=False)
-        self._books.served.append(served)
-        at = len(self._books.served) - 1
-        for event, is_piece in messages.stream_events(say, self._message_id, self._model, usage):
+        for event, is_piece in self._events(say):
             if is_piece and say.piece_delay_s:
                 await asyncio.sleep(say.piece_delay_s)
             await http.send_chunk(self._writer, messages.sse(event))
-            if event["type"] == "message_start":
-                started = Usage(
-                    usage.input_tokens,
-                    1,
-                    usage.cache_read_input_tokens,
-                    usage.cache_creation_input_tokens,
-                )
-                self._books.served[at] = Served(
-                    self._model, self._scenario, self._step, 200, started, complete=False
-                )
-        self._books.served[at] = Served(
-            self._model, self._scenario, self._step, 200, usage, complete=True
-        )
+        whole = replace(self._books.served[at], usage=self._usage, complete=True)
+        self._books.served[at] = whole
         await http.close_stream(self._writer)
+
+
+class ResponsesExchange(Exchange):
+    """One request to /v1/responses and its reply."""
+
+    def _events(self, say: Say) -> Iterator[tuple[dict[str, Any], bool]]:
+        return responses.stream_events(say, self._number, self._usage)
+
+    def _fault_body(self, fault: Fault) -> dict[str, Any]:
+        return responses.fault_body(fault)
 
 
 @asynccontextmanager
