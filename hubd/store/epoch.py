@@ -8,6 +8,7 @@ Both get a new epoch, so no fence and no event id is ever given out twice.
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from pathlib import Path
 
@@ -43,8 +44,9 @@ def read_marks(path: Path) -> Marks | None:
 
 def write_marks(path: Path, marks: Marks) -> None:
     target = marks_path(path)
-    temporary = target.with_name(target.name + ".new")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # A name of its own: `mesh-hubd token` may write the marks while the hub does.
+    temporary = target.with_name(f"{target.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.write(handle, msgspec.json.encode(marks))
         os.fsync(handle)
