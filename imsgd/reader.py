@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -41,6 +40,8 @@ LOOK_BACK_EVERY_S = 1.0
 LOOK_BACK_ROWS = 1000
 REBASE_ROWS = 20_000
 BATCH_ROWS = 500
+HOLD_S = 0.5
+"""So long an incomplete row holds up those after it; then it is overtaken, not forgotten."""
 WAIT_S = 30.0
 """A row still without chat or body after that long is given up."""
 SAVE_EVERY_S = 5.0
@@ -66,6 +67,10 @@ class Session:
         self.judged[rowid] = None
         while len(self.judged) > JUDGED_ROWS:
             del self.judged[next(iter(self.judged))]
+
+    def holds_up(self, now: float) -> bool:
+        """Whether an incomplete row is so young that its place in the order is kept for it."""
+        return any(now - since < HOLD_S for since in self.waiting.values())
 
     @property
     def decided_up_to(self) -> int:
@@ -152,13 +157,12 @@ class Reader:
         version = await self._link.ask(lambda db: db.data_version())
         if session is None or self._link.opened != self._opened:
             session = await self._begin_session()
-            await self._scan(session)
         elif version != session.version:
             await asyncio.sleep(SETTLE_S)
-            await self._scan(session)
-        session.version = version
         if session.waiting:
             await self._visit_waiting(session)
+        if version != session.version and await self._scan(session):
+            session.version = version
         if now >= session.look_back_due:
             session.look_back_due = now + LOOK_BACK_EVERY_S
             await self._look_back(session)
@@ -216,15 +220,20 @@ class Reader:
                 settle = partial(hearing.settle, guid=guid, verdict=Refusal.UNSENT)
                 await self._ledger.write(settle)
 
-    async def _scan(self, session: Session) -> None:
-        while True:
+    async def _scan(self, session: Session) -> bool:
+        """Judge new rows in order; False if a row just written holds up the rest for now."""
+        while not session.holds_up(self._clock.monotonic()):
             rows = await self._link.ask(lambda db: db.after(session.scanned, limit=BATCH_ROWS))
-            await self._judge_all(session, rows)
+            for row in rows:
+                await self._judge_one(session, row)
+                session.scanned = row.rowid
+                if row.rowid in session.waiting:
+                    break
             if rows:
-                session.scanned = rows[-1].rowid
                 self._health.end(problems.EMPTY)
-            if len(rows) < BATCH_ROWS:
-                return
+            if len(rows) < BATCH_ROWS and not session.holds_up(self._clock.monotonic()):
+                return True
+        return False
 
     async def _look_back(
         self, session: Session, *, since: float | None = None, limit: int = LOOK_BACK_ROWS
@@ -236,26 +245,27 @@ class Reader:
         known = session.judged.keys() | session.waiting.keys()
         if unknown := [rowid for rowid in rowids if rowid not in known]:
             rows = await self._link.ask(lambda db: db.with_rowids(unknown))
-            await self._judge_all(session, sorted(rows, key=lambda row: (row.date, row.rowid)))
+            for row in sorted(rows, key=lambda row: (row.date, row.rowid)):
+                await self._judge_one(session, row)
 
     async def _visit_waiting(self, session: Session) -> None:
         rowids = list(session.waiting)
         rows = await self._link.ask(lambda db: db.with_rowids(rowids))
         for gone in set(rowids) - {row.rowid for row in rows}:
             session.done(gone)
-        await self._judge_all(session, rows)
-
-    async def _judge_all(self, session: Session, rows: Iterable[Row]) -> None:
         for row in rows:
-            match self._judge(row):
-                case Admit() as admitted:
-                    await self._sift(session, admitted)
-                case Wait(missing=missing):
-                    self._keep_waiting(session, row, missing)
-                case Drop(reason=Refusal.SCHEDULED):
-                    pass  # the look-back finds it when its time has come
-                case Drop():
-                    session.done(row.rowid)
+            await self._judge_one(session, row)
+
+    async def _judge_one(self, session: Session, row: Row) -> None:
+        match self._judge(row):
+            case Admit() as admitted:
+                await self._sift(session, admitted)
+            case Wait(missing=missing):
+                self._keep_waiting(session, row, missing)
+            case Drop(reason=Refusal.SCHEDULED):
+                pass  # the look-back finds it when its time has come
+            case Drop():
+                session.done(row.rowid)
 
     async def _sift(self, session: Session, admitted: Admit) -> None:
         if self._fresh is None:

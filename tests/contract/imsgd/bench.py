@@ -100,6 +100,15 @@ class Bench:
         ledger = Path(self.env["MESH_HOME"]) / "bridge.db"
         return [row[0] for row in rows(ledger, "SELECT verdict FROM heard ORDER BY rowid")]
 
+    def pretend_down_for(self, seconds: float) -> None:
+        """Move the stopped bridge's memory of when it began and last listened into the past."""
+        with contextlib.closing(sqlite3.connect(Path(self.env["MESH_HOME"]) / "bridge.db")) as link:
+            link.execute(
+                "UPDATE place SET born_at = born_at - 9 * :s, listened_at = listened_at - :s",
+                {"s": seconds},
+            )
+            link.commit()
+
     async def passed_over(self, count: int) -> None:
         """Wait until so many admitted rows have their verdict."""
         await until(lambda: len(self.verdicts()) >= count)

@@ -36,3 +36,10 @@ async def self_bench(
         tmp_path, clean_env, release=release, allow=[], own=[SELF, SELF_MAIL]
     ) as one:
         yield one
+
+
+@pytest.fixture
+async def new_bench(tmp_path: Path, clean_env: dict[str, str]) -> AsyncIterator[Bench]:
+    """Like `bench`, on the newest schema only: for what does not depend on it."""
+    async with bridge_bench(tmp_path, clean_env) as one:
+        yield one

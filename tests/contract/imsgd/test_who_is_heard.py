@@ -1,0 +1,120 @@
+"""Authority: exactly the configured handles over iMessage; for everybody else there is silence."""
+
+from __future__ import annotations
+
+import time
+
+from imsgd.simulated.store import NewRow
+from tests.contract.imsgd.bench import OWNER, OWNER_CHAT, STRANGER, Bench
+
+
+async def test_what_the_owner_of_the_mac_writes_to_somebody_is_no_input(bench: Bench) -> None:
+    """AC6: in a conversation with somebody else the sender equals the chat's identifier, too."""
+    await bench.start()
+    store = bench.world.store
+    row = NewRow("Shall we have lunch?", time.time(), from_me=True, handle=OWNER)
+    store.join(store.insert(row), OWNER_CHAT)
+    await bench.world.text("after")
+    await bench.hub.heard("after")
+    assert bench.hub.texts == ["after"]
+
+
+async def test_a_spoofable_service_is_not_heard(bench: Bench) -> None:
+    """AC7"""
+    await bench.start()
+    for service in ("SMS", "RCS", "iMessageLite"):
+        await bench.world.text("wipe everything", service=service)
+    await bench.world.text("after")
+    await bench.hub.heard("after")
+    assert bench.hub.texts == ["after"]
+    assert bench.calls == []
+
+
+async def test_strangers_and_groups_get_no_answer_at_all(bench: Bench) -> None:
+    """AC7"""
+    await bench.start()
+    world = bench.world
+    await world.text("let me in", sender=STRANGER)
+    await world.text("let me in", sender="+1555555010")  # the owner's number, one digit short
+    await world.text("let me in", sender="15555550100")
+    for prefix in ("iMessage", "any"):
+        group = world.store.group_chat(f"chat{prefix}", [OWNER, STRANGER], prefix=prefix)
+        await world.text("let us in", sender=OWNER, chat=group)
+    # A group that looks like a one-to-one chat but for its members.
+    odd = world.store.direct_chat(OWNER, prefix="odd")
+    world.store._join_handle(odd, STRANGER)
+    await world.text("let us in", sender=OWNER, chat=odd)
+    await world.text("after")
+    await bench.hub.heard("after")
+    assert bench.hub.texts == ["after"]
+    assert bench.calls == []
+
+
+async def test_nothing_leaves_for_a_conversation_that_is_not_listed(bench: Bench) -> None:
+    """AC7, AC23: also when the hub asks for it."""
+    bench.world.store.group_chat("chat123456", [OWNER, STRANGER])
+    await bench.start()
+    for chat in (
+        f"iMessage;-;{STRANGER}",
+        "iMessage;+;chat123456",
+        f"SMS;-;{OWNER}",
+        f"iMessage;-;{OWNER};{STRANGER}",
+        STRANGER,
+        "",
+    ):
+        outcome = await bench.hub.outcome(await bench.hub.say(chat, "a secret"))
+        assert outcome["outcome"] == "failed"
+        assert "allow-list" in outcome["error"]
+    assert bench.calls == []
+
+
+async def test_reactions_are_no_texts(bench: Bench) -> None:
+    """AC18"""
+    await bench.start()
+    written = await bench.world.text("Do the dishes")
+    await bench.hub.heard("Do the dishes")
+    await bench.world.tapback(written.guid, "love")
+    await bench.world.tapback(written.guid, "love", remove=True)
+    columns = {"associated_message_type": 2006, "associated_message_guid": f"bp:{written.guid}"}
+    await bench.world.text("Reacted 🎉 to “Do the dishes”", columns=columns)
+    await bench.world.text("after")
+    await bench.hub.heard("after")
+    assert bench.hub.texts == ["Do the dishes", "after"]
+
+
+async def test_a_reaction_to_the_meshs_own_question_is_an_answer(bench: Bench) -> None:
+    await bench.start()
+    item = await bench.hub.say(OWNER_CHAT, "#3 may I push to main? K7")
+    guid = (await bench.hub.outcome(item))["guid"]
+    await bench.world.tapback(guid, "dislike")
+    await bench.world.tapback(guid, "dislike", remove=True)
+    await bench.world.text("after")
+    await bench.hub.heard("after")
+    [reaction, _] = bench.hub.messages.values()
+    assert (reaction["tapback"], reaction["reply_to"], reaction["text"]) == ("dislike", guid, "")
+
+
+async def test_an_inline_reply_names_the_message_it_answers(bench: Bench) -> None:
+    await bench.start()
+    item = await bench.hub.say(OWNER_CHAT, "#3 done")
+    guid = (await bench.hub.outcome(item))["guid"]
+    await bench.world.text("now add a test", reply_to=guid)
+    [message] = await bench.hub.heard("now add a test")
+    assert message["reply_to"] == guid
+
+
+async def test_rows_that_nobody_wrote_are_passed_over(bench: Bench) -> None:
+    await bench.start()
+    for columns in (
+        {"item_type": 2},
+        {"is_system_message": 1},
+        {"is_spam": 1},
+        {"is_corrupt": 1},
+        {"balloon_bundle_id": "com.apple.DigitalTouchBalloonProvider"},
+        {"associated_message_type": 4000, "associated_message_guid": "X"},
+        {"associated_message_type": 3, "associated_message_guid": "X"},
+    ):
+        await bench.world.text("not a text", columns=columns)
+    await bench.world.text("after")
+    await bench.hub.heard("after")
+    assert bench.hub.texts == ["after"]
