@@ -228,7 +228,6 @@ def _connect(path: Path, *, read_only: bool, synchronous: str) -> StoreConnectio
         conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         conn.execute("PRAGMA foreign_keys=ON")
         if read_only:
-            conn.execute("PRAGMA query_only=ON")
             return conn
         conn.execute("PRAGMA journal_mode=WAL")
         conn.execute(f"PRAGMA synchronous={synchronous}")

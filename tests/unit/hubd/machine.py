@@ -1,0 +1,765 @@
+"""A hub under random use: hypothesis drives the real store and services with a clock of its own.
+
+Rules are small acts of people, nodes, the bridge and time, and some directed ones for states that
+chance seldom reaches. Every answer is compared with what the state before it allows, and after
+every step the `Oracle` checks the invariants.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from common.clock import to_datetime
+from common.wire.admin import SetHold
+from common.wire.approvals import AnswerApproval, ApprovalState, Decision, Risk
+from common.wire.messages import ClaimOutbox, OutboxOutcome
+from common.wire.nodes import Ask, BreakerState, DrainNode, Lease
+from common.wire.tasks import LIVE_STATES, OnLost, Outcome, Priority, TaskState
+from hubd.domain.records import TaskRecord
+from hubd.errors import (
+    AlreadyAnsweredError,
+    ConflictError,
+    FencedError,
+    ForbiddenError,
+    HubError,
+    IdempotencyMismatchError,
+)
+from hubd.store import nodes as node_store
+from tests.unit.hubd.hub import (
+    BRIDGE,
+    OPERATOR,
+    FakeClock,
+    Hub,
+    configured,
+    node_actor,
+    open_hub,
+)
+from tests.unit.hubd.oracle import Oracle
+
+T = TypeVar("T")
+
+NODES = ("archon", "rex")
+SLOTS = {"archon": 3, "rex": 1}
+ACCOUNT = "main"
+MACHINE_CONFIG = configured(
+    hub={"max_attempts": 2}, breaker={"threshold": 3, "cooldown_s": 60.0}, approval={}
+)
+LIMITS = MACHINE_CONFIG.hub
+REPORTED = (
+    Outcome.OK,
+    Outcome.TASK_ERROR,
+    Outcome.PERMANENT,
+    Outcome.PROVIDER_LIMIT,
+    Outcome.PROVIDER_BUSY,
+    Outcome.NEEDS_LOGIN,
+    Outcome.NODE_FAULT,
+    Outcome.INTERRUPTED,
+    Outcome.KILLED,
+    Outcome.LOST,
+)
+
+node_names = st.sampled_from(NODES)
+outcomes = st.sampled_from(REPORTED)
+picks = st.integers(min_value=0, max_value=10_000)
+
+
+class Stage:
+    """Folders in memory where the machine has them, and a database migrated once."""
+
+    def __init__(self) -> None:
+        shm = Path("/dev/shm")
+        self.folder = Path(tempfile.mkdtemp(prefix="mesh-", dir=shm if shm.is_dir() else None))
+        self.template = self.folder / "template.db"
+        asyncio.run(self._migrate())
+
+    async def _migrate(self) -> None:
+        async with open_hub(self.template):
+            pass
+
+    def fresh(self, name: str) -> Path:
+        path = self.folder / name / "hub.db"
+        path.parent.mkdir()
+        copy_database(self.template, path)
+        return path
+
+    def clear(self) -> None:
+        shutil.rmtree(self.folder)
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """The file and its marks, while nobody has it open."""
+    shutil.copyfile(source, target)
+    shutil.copyfile(f"{source}.epoch", f"{target}.epoch")
+
+
+class HubMachine(RuleBasedStateMachine):
+    """`stage` is set by whoever runs it."""
+
+    stage: Stage
+    count = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        type(self).count += 1
+        self.path = self.stage.fresh(f"run-{type(self).count}")
+        self.runner = asyncio.Runner()
+        self.clock = FakeClock()
+        self.leases: dict[int, tuple[str, int]] = {}
+        self.spools: list[tuple[int, str, str, float]] = []
+        self.keys = 0
+        self.texts = 0
+        self.asks = 0
+        self.asked: dict[int, list[str]] = {}
+        self.claimed: dict[int, str] = {}
+        self._open()
+        self.oracle = Oracle(self.path, self.hub.database.epoch)
+
+    # -- plumbing --------------------------------------------------------------------------------
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    def _open(self) -> None:
+        async def opened() -> Hub:
+            self.stack = AsyncExitStack()
+            return await self.stack.enter_async_context(
+                open_hub(self.path, config=MACHINE_CONFIG, clock=self.clock)
+            )
+
+        self.hub = self.do(opened())
+
+    def _close(self) -> None:
+        self.do(self.stack.aclose())
+
+    def teardown(self) -> None:
+        self.oracle.close()
+        self._close()
+        self.runner.close()
+        shutil.rmtree(self.path.parent)
+
+    def check(self) -> None:
+        self.oracle.check()
+
+    def attempted(self, work: Coroutine[Any, Any, T]) -> T | HubError:
+        """The answer, or the refusal; anything else is a fault."""
+        try:
+            return self.do(work)
+        except HubError as error:
+            assert error.status < 500, f"the hub failed: {error.message}"
+            return error
+
+    def pick(self, items: list[T], number: int) -> T | None:
+        return items[number % len(items)] if items else None
+
+    def tasks(self, *states: TaskState) -> list[TaskRecord]:
+        return [t for t in self.oracle.seen.tasks.values() if not states or t.state in states]
+
+    def fences(self) -> list[int]:
+        return list(self.leases)
+
+    # -- people ----------------------------------------------------------------------------------
+
+    @initialize()
+    def register_all(self) -> None:
+        for name in NODES:
+            self.do(self.hub.node(name, slots=SLOTS[name], account=ACCOUNT, specialists=["critic"]))
+        self.check()
+
+    @rule(
+        gated=st.booleans(),
+        pinned=st.none() | node_names,
+        priority=st.sampled_from(Priority),
+        hold=st.booleans(),
+        critic=st.booleans(),
+    )
+    def submit(
+        self, gated: bool, pinned: str | None, priority: Priority, hold: bool, critic: bool
+    ) -> None:
+        self.keys += 1
+        key = f"key-{self.keys}"
+        task = self.do(
+            self.hub.submit(
+                f"work {self.keys}",
+                key=key,
+                node=pinned,
+                priority=priority,
+                approval=gated or None,
+                on_lost=OnLost.HOLD if hold else OnLost.REQUEUE,
+                specialist="critic" if critic else None,
+            )
+        )
+        self.oracle.acknowledged[key] = task.id
+        self.oracle.expected_tasks.add(task.id)
+        self.check()
+
+    @precondition(lambda self: self.oracle.acknowledged)
+    @rule(number=picks, other_body=st.booleans())
+    def submit_again(self, number: int, other_body: bool) -> None:
+        key, task_id = self.pick(sorted(self.oracle.acknowledged.items()), number) or ("", 0)
+        before = self.oracle.seen.tasks[task_id]
+        fields: dict[str, Any] = {
+            "node": before.pinned_node,
+            "priority": before.priority,
+            "approval": before.approval_code is not None or None,
+            "on_lost": before.on_lost,
+            "specialist": before.specialist,
+        }
+        prompt = "another body" if other_body else before.prompt
+        if before.retry_of is not None or (not other_body and self._asked_in_flight(task_id)):
+            return
+        answer = self.attempted(self.hub.submit(prompt, key=key, **fields))
+        if other_body:
+            assert isinstance(answer, IdempotencyMismatchError), "I1: a key was used twice"
+        else:
+            assert not isinstance(answer, HubError), f"I1: a repeat was refused: {answer}"
+            assert answer.id == task_id, "I1: a repeat made another task"
+        self.check()
+
+    def _asked_in_flight(self, task_id: int) -> bool:
+        return any(
+            a.task_id == task_id and a.kind.value != "gate"
+            for a in self.oracle.seen.approvals.values()
+        )
+
+    @precondition(lambda self: self.oracle.seen.tasks)
+    @rule(number=picks)
+    def cancel(self, number: int) -> None:
+        task = self.pick(self.tasks(), number)
+        assert task is not None
+        answer = self.attempted(self.hub.services.tasks.cancel(task.id, by=OPERATOR))
+        if not isinstance(answer, HubError):
+            assert answer.cancel_requested or answer.state is TaskState.CANCELLED
+        self.check()
+
+    @precondition(lambda self: self.oracle.seen.tasks)
+    @rule(number=picks)
+    def retry(self, number: int) -> None:
+        task = self.pick(self.tasks(), number)
+        assert task is not None
+        self.keys += 1
+        key = f"key-{self.keys}"
+        answer = self.attempted(self.hub.services.tasks.retry(task.id, key=key, by=OPERATOR))
+        if isinstance(answer, HubError):
+            assert isinstance(answer, ConflictError)
+        elif answer.created:
+            self.oracle.acknowledged[key] = answer.task.id
+            self.oracle.expected_tasks.add(answer.task.id)
+        self.check()
+
+    @rule(on=st.booleans())
+    def hold(self, on: bool) -> None:
+        self.do(self.hub.services.control.hold(SetHold(on=on), by=OPERATOR))
+        self.check()
+
+    @rule(name=node_names, timeout_s=st.none() | st.just(120.0), resume=st.booleans())
+    def drain(self, name: str, timeout_s: float | None, resume: bool) -> None:
+        nodes = self.hub.services.nodes
+        if resume:
+            self.do(nodes.resume(name, by=OPERATOR))
+        else:
+            self.do(nodes.drain(name, DrainNode(timeout_s=timeout_s), by=OPERATOR))
+            self.do(nodes.resume(name, by=OPERATOR)) if timeout_s is None else None
+        self.check()
+
+    @rule(name=node_names)
+    def reset_breaker(self, name: str) -> None:
+        self.do(self.hub.services.nodes.reset_breaker(name, by=OPERATOR))
+        self.check()
+
+    @rule()
+    def resume_account(self) -> None:
+        self.attempted(self.hub.services.nodes.resume_account(ACCOUNT, by=OPERATOR))
+        self.check()
+
+    @precondition(lambda self: self.oracle.seen.approvals)
+    @rule(number=picks, yes=st.booleans(), newest=st.booleans())
+    def answer(self, number: int, yes: bool, newest: bool) -> None:
+        everything = sorted(self.oracle.seen.approvals.values(), key=lambda a: a.id)
+        approval = everything[-1] if newest else self.pick(everything, number)
+        assert approval is not None
+        current = max(
+            (a for a in self.oracle.seen.approvals.values() if a.code == approval.code),
+            key=lambda a: a.id,
+        )
+        request = AnswerApproval(decision=Decision.APPROVE if yes else Decision.DENY)
+        reply = self.attempted(
+            self.hub.services.approvals.answer(approval.code, request, by=OPERATOR)
+        )
+        if current.state is ApprovalState.PENDING:
+            assert not isinstance(reply, HubError), f"I12: the first answer was refused: {reply}"
+        else:
+            assert isinstance(reply, AlreadyAnsweredError), "I12: a second answer was taken"
+        self.check()
+
+    # -- texts -----------------------------------------------------------------------------------
+
+    def _hear(self, text: str, guid: str, **fields: Any) -> None:
+        pending = [a for a in self.oracle.seen.approvals.values() if a.state.value == "pending"]
+        asked = {
+            o.approval_id: o.row_order
+            for o in self.oracle.seen.outbox.values()
+            if o.state == "sent" and o.approval_id is not None
+        }
+        known = guid in self.oracle.guids
+        order = self.hub.orders + 1
+        receipt = self.do(self.hub.text(text, guid=guid, **fields))
+        after = self.oracle.look()
+        new = set(after.tasks) - set(self.oracle.seen.tasks)
+        decided = [a for a in pending if after.approvals[a.id].state is not a.state]
+        if known:
+            assert receipt.status == "duplicate", "I22: a guid was heard twice"
+            assert not new and not decided, "I22: a repeated guid had an effect"
+        assert len(new) + len(decided) <= 1 or text.startswith("stop"), "I22: more than one effect"
+        if text in ("y", "n") and decided:
+            assert len(pending) == 1, "I13: a bare answer with several pending"
+            question_order = asked.get(pending[0].id)
+            assert question_order is not None, "I13: answered before it was asked"
+            assert question_order < fields.get("order", order), "I13: the question came later"
+            if text == "y":
+                assert pending[0].risk is not Risk.HIGH, "I13: high risk without its code"
+        self.oracle.guids.setdefault(guid, receipt.task_id)
+        self.oracle.expected_tasks |= new
+        self.check()
+
+    def _next_guid(self) -> str:
+        self.texts += 1
+        return f"text-{self.texts}"
+
+    @rule(
+        text=st.sampled_from(
+            ["tidy up", "ask publish it", "ask sudo reboot", "@critic look", "! now", "low later"]
+        )
+    )
+    def text_work(self, text: str) -> None:
+        self._hear(text, self._next_guid())
+
+    @rule(word=st.sampled_from(["y", "n"]), early=st.booleans())
+    def text_bare(self, word: str, early: bool) -> None:
+        fields = {"order": 0} if early else {}
+        self._hear(word, self._next_guid(), **fields)
+
+    @precondition(lambda self: self.oracle.seen.approvals)
+    @rule(word=st.sampled_from(["y", "n"]), number=picks)
+    def text_code(self, word: str, number: int) -> None:
+        approval = self.pick(list(self.oracle.seen.approvals.values()), number)
+        assert approval is not None
+        self._hear(f"{word} {approval.code}", self._next_guid())
+
+    @precondition(lambda self: self.oracle.guids)
+    @rule(number=picks)
+    def text_again(self, number: int) -> None:
+        guid = self.pick(sorted(self.oracle.guids), number)
+        self._hear("tidy up", guid or "")
+
+    @rule(text=st.sampled_from(["status", "pending", "ls", "why 1", "more 1", "cost", "#1 go on"]))
+    def text_other(self, text: str) -> None:
+        self._hear(text, self._next_guid())
+
+    @rule(ack=st.booleans())
+    def bridge_sends(self, ack: bool) -> None:
+        claimed = self.do(
+            self.hub.services.outbox.claim(ClaimOutbox(wait_s=0, limit=50), by=BRIDGE)
+        )
+        for item in claimed.items:
+            assert self.oracle.seen.outbox[item.id].state != "sent", "I22: a sent reply is offered"
+            self.claimed[item.id] = item.claim
+        if ack:
+            self._acknowledge(dict(self.claimed))
+        self.check()
+
+    @precondition(lambda self: self.claimed)
+    @rule()
+    def bridge_acknowledges_again(self) -> None:
+        self._acknowledge(dict(self.claimed))
+        self.check()
+
+    def _acknowledge(self, claims: dict[int, str]) -> None:
+        for item_id, claim in claims.items():
+            self.hub.orders += 1
+            outcome = OutboxOutcome(
+                outcome="sent", guid=f"out-{item_id}", claim=claim, order=self.hub.orders
+            )
+            self.attempted(self.hub.services.outbox.resolve(item_id, outcome, by=BRIDGE))
+
+    # -- nodes -----------------------------------------------------------------------------------
+
+    def _claim(self, name: str, free: int) -> list[Lease]:
+        conn = self.oracle.conn
+        breaker = node_store.breaker(conn, name)
+        account = node_store.account(conn, ACCOUNT)
+        leases = self.do(self.hub.claim(name, free))
+        now = self.clock.now()
+        if breaker.state is BreakerState.OPEN and (breaker.until or 0) > now:
+            assert not leases, "I8: a lease through an open breaker"
+        if breaker.state is not BreakerState.CLOSED:
+            assert len(leases) <= 1, "I8: two probes at once"
+            assert not (leases and breaker.probe_fence), "I8: a second probe"
+        if account is not None and account.state.value == "blocked":
+            assert not leases, "I9: a lease on a blocked account"
+        if account is not None and account.state.value == "paused":
+            assert not leases or now >= (account.paused_until or 0), "I9: a lease in the pause"
+            assert len(leases) <= 1, "I9: more than one first task after the pause"
+        for lease in leases:
+            self.leases[lease.fence] = (name, lease.task.id)
+        self.check()
+        return leases
+
+    @rule(name=node_names, free=st.integers(1, 4))
+    def claim(self, name: str, free: int) -> None:
+        self._claim(name, free)
+
+    def _start(self, fence: int) -> bool:
+        name, _ = self.leases[fence]
+        task = self.oracle.look().task_of(fence)
+        answer = self.attempted(self.hub.start(fence, name))
+        if task is None:
+            assert isinstance(answer, FencedError), "I11: an attempt that is over was started"
+            return False
+        assert not isinstance(answer, HubError), f"a start was refused: {answer}"
+        wanted = "applied" if task.state is TaskState.LEASED else "duplicate"
+        assert answer.status == wanted
+        return True
+
+    @precondition(lambda self: self.leases)
+    @rule(number=picks)
+    def start(self, number: int) -> None:
+        self._start(self.pick(self.fences(), number) or 0)
+        self.check()
+
+    def _post(self, fence: int, outcome: str, cost: float, resets_in: float | None = None) -> None:
+        name, task_id = self.leases[fence]
+        state = self.oracle.look()
+        attempt, task = state.attempts[fence], state.task_of(fence)
+        resets_at = None if resets_in is None else to_datetime(self.clock.now() + resets_in)
+        answer = self.attempted(
+            self.hub.result(fence, name, outcome, cost_usd=cost, resets_at=resets_at)
+        )
+        if attempt.result_hash is not None:
+            assert not isinstance(answer, HubError), "I4: a repeated result was refused"
+            assert answer.status == "duplicate", "I4: a result was applied twice"
+            return
+        if task is not None and task.state is TaskState.LEASED:
+            assert isinstance(answer, ConflictError), "a result before the start"
+            return
+        self.oracle.reported.setdefault(fence, cost)
+        if task is None:
+            assert isinstance(answer, FencedError), "I4: a stale result was not fenced"
+            return
+        assert not isinstance(answer, HubError), f"I4: the current result was refused: {answer}"
+        assert answer.status == "applied"
+        assert fence not in self.oracle.applied, "I4: applied twice"
+        self.oracle.applied.add(fence)
+        self._expect_fate(task_id, task, outcome)
+        if outcome == Outcome.NODE_FAULT:
+            self.oracle.faults[name] = self.oracle.faults.get(name, 0) + 1
+
+    def _expect_fate(self, task_id: int, before: TaskRecord, outcome: str) -> None:
+        after = self.oracle.look().tasks[task_id]
+        if outcome == Outcome.OK:
+            assert after.state is TaskState.SUCCEEDED, "a success is a success"
+            assert after.cancel_raced == before.cancel_requested
+        elif before.cancel_requested:
+            assert after.state is TaskState.CANCELLED, "a cancelled task goes on"
+        elif outcome in (Outcome.PROVIDER_LIMIT, Outcome.PROVIDER_BUSY, Outcome.NEEDS_LOGIN):
+            assert after.state is TaskState.QUEUED
+            assert after.attempt == before.attempt - 1, "the account's fault cost an attempt"
+
+    @precondition(lambda self: self.leases)
+    @rule(number=picks, outcome=outcomes, repeats=st.integers(1, 2))
+    def result(self, number: int, outcome: str, repeats: int) -> None:
+        fence = self.pick(self.fences(), number) or 0
+        for _ in range(repeats):
+            self._post(fence, outcome, 0.25, resets_in=600.0)
+        self.check()
+
+    @precondition(lambda self: self.leases)
+    @rule(number=picks)
+    def stranger_node(self, number: int) -> None:
+        fence = self.pick(self.fences(), number) or 0
+        owner, _ = self.leases[fence]
+        other = next(name for name in NODES if name != owner)
+        for work in (
+            self.hub.start(fence, other),
+            self.hub.result(fence, other),
+            self.hub.services.attempts.release(fence, by=node_actor(other)),
+        ):
+            assert isinstance(self.attempted(work), ForbiddenError), "I18: another node's attempt"
+        self.check()
+
+    @precondition(lambda self: self.leases)
+    @rule(number=picks)
+    def release(self, number: int) -> None:
+        fence = self.pick(self.fences(), number) or 0
+        name, _ = self.leases[fence]
+        self.attempted(self.hub.services.attempts.release(fence, by=node_actor(name)))
+        self.check()
+
+    @rule(name=node_names, lists_all=st.booleans(), restarted=st.booleans())
+    def beat(self, name: str, lists_all: bool, restarted: bool) -> None:
+        self._beat(name, lists_all, restarted)
+        self.check()
+
+    def _beat(self, name: str, lists_all: bool = True, restarted: bool = False) -> None:
+        state = self.oracle.look()
+        mine = [f for f, (node, _) in self.leases.items() if node == name]
+        open_ = [f for f in mine if state.attempts[f].ended_at is None] if lists_all else []
+        stale = [f for f in mine if state.attempts[f].ended_at is not None][-2:]
+        instance = f"{name}-2" if restarted else f"{name}-1"
+        reply = self.do(self.hub.beat(name, *open_, *stale, instance_id=instance))
+        for fence in stale:
+            assert fence in reply.kill, "I19: an attempt that is over is not killed"
+        for fence in open_:
+            task = state.task_of(fence)
+            assert task is not None
+            assert (fence in reply.kill) == task.cancel_requested, "the wrong attempt is killed"
+
+    @precondition(lambda self: self.tasks(TaskState.RUNNING))
+    @rule(number=picks, same=st.booleans(), risky=st.booleans())
+    def ask(self, number: int, same: bool, risky: bool) -> None:
+        task = self.pick(self.tasks(TaskState.RUNNING), number)
+        assert task is not None and task.fence is not None
+        codes = self.asked.setdefault(task.fence, [])
+        if not (same and codes):
+            self.asks += 1
+        request = Ask(
+            kind="tool",
+            summary="Bash",
+            detail="rm -rf build" if risky else "make",
+            tool="Bash",
+            ask_id=f"ask-{self.asks}" if not (same and codes) else f"ask-of-{task.fence}",
+        )
+        approval = self.do(
+            self.hub.services.attempts.ask(task.fence, request, by=node_actor(task.node or ""))
+        )
+        codes.append(approval.code)
+        self.check()
+
+    @precondition(lambda self: any(t.fence in self.asked for t in self.tasks(TaskState.RUNNING)))
+    @rule(number=picks)
+    def park(self, number: int) -> None:
+        task = self.pick(
+            [t for t in self.tasks(TaskState.RUNNING) if t.fence in self.asked], number
+        )
+        assert task is not None and task.fence is not None
+        code = self.asked[task.fence][-1]
+        answer = self.attempted(
+            self.hub.result(
+                task.fence,
+                task.node or "",
+                "parked",
+                cost_usd=0.1,
+                session_id=f"session-{task.id}",
+                approval_code=code,
+            )
+        )
+        if not isinstance(answer, HubError):
+            self.oracle.reported[task.fence] = 0.1
+            self.oracle.applied.add(task.fence)
+            after = self.oracle.look().tasks[task.id]
+            assert after.state in (TaskState.WAITING_APPROVAL, TaskState.QUEUED)
+        self.check()
+
+    # -- directed --------------------------------------------------------------------------------
+
+    @rule(name=node_names, outcome=outcomes)
+    def run_one(self, name: str, outcome: str) -> None:
+        """Beat, claim, start and end one task."""
+        self._beat(name)
+        for lease in self._claim(name, 1):
+            self._start(lease.fence)
+            self._post(lease.fence, outcome, 0.5, resets_in=600.0)
+        self.check()
+
+    @rule(name=node_names)
+    def claim_start(self, name: str) -> None:
+        self._beat(name)
+        for lease in self._claim(name, 4):
+            self._start(lease.fence)
+        self.check()
+
+    @rule(name=node_names)
+    def fault_streak(self, name: str) -> None:
+        """Fail as a broken node does until the breaker opens, then knock when it half-opens."""
+        for number in range(4):
+            self.submit(False, name, Priority.HIGH, False, False)
+            self._beat(name)
+            for lease in self._claim(name, 1):
+                self._start(lease.fence)
+                self._post(lease.fence, Outcome.NODE_FAULT, 0.0)
+            if number == 2:
+                self.clock.advance(10)
+            self.check()
+
+    @rule(name=node_names)
+    def knock(self, name: str) -> None:
+        """Many tasks wait, the cooldown is over, and the node asks twice."""
+        for _ in range(2):
+            self.submit(False, name, Priority.HIGH, False, False)
+        self.clock.advance(90)
+        self._beat(name)
+        for _ in range(2):
+            for lease in self._claim(name, 4):
+                self._start(lease.fence)
+        self.check()
+
+    @rule()
+    def limit_storm(self) -> None:
+        """Everything that runs meets the same provider limit; then all ask again."""
+        self.submit(False, None, Priority.NORMAL, False, False)
+        for name in NODES:
+            self.claim_start(name)
+        for task in self.tasks(TaskState.RUNNING):
+            self._post(task.fence or 0, Outcome.PROVIDER_LIMIT, 0.1, resets_in=300.0)
+        for name in NODES:
+            self._beat(name)
+            self._claim(name, 4)
+        self.check()
+
+    @rule()
+    def after_the_limit(self) -> None:
+        self.submit(False, None, Priority.NORMAL, False, False)
+        self.submit(False, None, Priority.NORMAL, False, False)
+        self.clock.advance(700)
+        for name in NODES:
+            self._beat(name)
+            self._claim(name, 4)
+        self.check()
+
+    @precondition(lambda self: self.tasks(TaskState.RUNNING, TaskState.CANCELLING))
+    @rule(listens=st.booleans())
+    def go_silent(self, listens: bool) -> None:
+        """No beat for so long that all that ran is lost; late results come afterwards."""
+        running = [t.fence for t in self.tasks(*LIVE_STATES) if t.fence]
+        self.do(self.hub.tick())
+        for _ in range(8):
+            self.do(self.hub.tick(61.0))
+            if listens:
+                for name in NODES:
+                    self._beat(name, lists_all=False)
+            self.check()
+        for task in self.oracle.look().tasks.values():
+            assert task.fence not in running, "I20: live without a renewal for ever"
+        for fence in running:
+            if fence in self.leases:
+                self._post(fence, Outcome.OK, 0.75)
+        self.check()
+
+    @precondition(lambda self: self.tasks(TaskState.QUEUED))
+    @rule(number=picks)
+    def tamper(self, number: int) -> None:
+        """Somebody changes what an approved task will run; it must not run then."""
+        gated = [
+            t for t in self.tasks(TaskState.QUEUED)
+            if any(
+                a.task_id == t.id and a.kind.value == "gate"
+                for a in self.oracle.seen.approvals.values()
+            )
+        ]  # fmt: skip
+        task = self.pick(gated, number)
+        if task is None:
+            return
+        change = "UPDATE tasks SET prompt = :prompt WHERE id = :id"
+        for prompt in ("rm -rf /", task.prompt):
+            self.do(
+                self.hub.database.write(
+                    lambda tx, p=prompt: (
+                        tx.conn.execute(change, {"prompt": p, "id": task.id}) and None
+                    )
+                )
+            )
+            if prompt != task.prompt:
+                for name in NODES:
+                    self._beat(name)
+                    leased = {lease.task.id for lease in self.do(self.hub.claim(name, 4))}
+                    assert task.id not in leased, "I10: leased something else than approved"
+                    self._note_leases()
+        self.check()
+
+    def _note_leases(self) -> None:
+        for fence, attempt in self.oracle.look().attempts.items():
+            self.leases.setdefault(fence, (attempt.node, attempt.task_id))
+
+    # -- time ------------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([1.0, 12.0, 31.0, 65.0, 400.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.do(self.hub.tick(seconds))
+        self.check()
+
+    @rule(hours=st.sampled_from([-24, -1, 8]))
+    def clock_jumps(self, hours: int) -> None:
+        """A jump expires nothing at its first tick."""
+        live = {t.id for t in self.tasks(*LIVE_STATES)}
+        self.do(self.hub.tick())
+        live &= {t.id for t in self.oracle.look().tasks.values() if t.state in LIVE_STATES}
+        self.clock.jump(hours * 3600.0)
+        self.do(self.hub.tick())
+        after = self.oracle.look()
+        for task_id in live:
+            assert after.tasks[task_id].state in LIVE_STATES, "a clock jump expired a lease"
+        self.check()
+
+    @rule()
+    def restart(self) -> None:
+        self._close()
+        self._open()
+        self.oracle.epoch = self.hub.database.epoch
+        live = {t.id for t in self.tasks(*LIVE_STATES)}
+        self.do(self.hub.tick())
+        after = self.oracle.look()
+        for task_id in live:
+            assert after.tasks[task_id].state in LIVE_STATES, "a restart expired a lease"
+        self.check()
+
+    @rule(acts=st.integers(1, 3))
+    def restore(self, acts: int) -> None:
+        """A backup is taken, work goes on, and the backup is put back."""
+        backup = self.path.with_name("backup.db")
+        backup.unlink(missing_ok=True)
+        self.do(
+            self.hub.database.maintain(lambda conn: conn.execute("VACUUM INTO ?", [str(backup)]))
+        )
+        remembered = self._remember()
+        for _ in range(acts):
+            self.submit(False, None, Priority.NORMAL, False, False)
+            self.claim_start("archon")
+        self._close()
+        self.oracle.close()
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        backup.rename(self.path)
+        self._open()
+        fences = self.oracle.fences
+        assert self.hub.database.epoch > self.oracle.epoch, "I3: a restore kept its epoch"
+        self._recall(remembered)
+        self.oracle.fences = fences
+        for fence in [f for f in self.leases if f not in self.oracle.seen.attempts]:
+            name, _ = self.leases.pop(fence)
+            answer = self.attempted(self.hub.result(fence, name))
+            assert isinstance(answer, FencedError), "I4: a result from before the restore counted"
+        self.check()
+
+    def _remember(self) -> dict[str, Any]:
+        oracle = self.oracle
+        return {
+            "acknowledged": dict(oracle.acknowledged),
+            "expected_tasks": set(oracle.expected_tasks),
+            "reported": dict(oracle.reported),
+            "applied": set(oracle.applied),
+            "guids": dict(oracle.guids),
+            "faults": dict(oracle.faults),
+        }
+
+    def _recall(self, remembered: dict[str, Any]) -> None:
+        self.oracle = Oracle(self.path, self.hub.database.epoch, **remembered)
+        self.claimed = {i: c for i, c in self.claimed.items() if i in self.oracle.seen.outbox}
+        self.asked = {}

@@ -1,0 +1,269 @@
+"""The invariants of a hub, checked on its database from outside its own code paths.
+
+An `Oracle` looks at every committed state through a connection of its own, remembers what it saw,
+and raises AssertionError naming the invariant that broke (I1, I2 … of the reliability rules).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from common.fold import FoldedState
+from common.wire.admin import Hold, Spend
+from common.wire.events import Entity, Event
+from common.wire.messages import Bridge
+from common.wire.tasks import LIVE_STATES, TERMINAL_STATES, Task, TaskState
+from hubd.domain import approvals as rules
+from hubd.domain.lifecycle import EDGES, FIRST_STATES
+from hubd.domain.records import ApprovalRecord, AttemptRecord, BreakerRecord, TaskRecord
+from hubd.services import present
+from hubd.store import approvals, attempts, conversation, events, nodes, tasks
+from hubd.store.conversation import OutboxRow
+
+LEGAL = {(source, edge.event, edge.target) for edge in EDGES.values() for source in edge.sources}
+FINISHED = {state.value for state in TERMINAL_STATES}
+
+
+@dataclass(slots=True)
+class Seen:
+    """One committed state."""
+
+    tasks: dict[int, TaskRecord]
+    attempts: dict[int, AttemptRecord]
+    approvals: dict[int, ApprovalRecord]
+    breakers: dict[str, BreakerRecord]
+    outbox: dict[int, OutboxRow]
+    slots: dict[str, int]
+
+    def task_of(self, fence: int) -> TaskRecord | None:
+        """The task whose current fence this is."""
+        for task in self.tasks.values():
+            if task.fence == fence:
+                return task
+        return None
+
+
+@dataclass(slots=True)
+class Oracle:
+    """What was seen and promised so far; `acknowledged` maps a submit's key to its task."""
+
+    path: Path
+    epoch: int
+    conn: sqlite3.Connection = field(init=False)
+    seen: Seen = field(init=False)
+    folded: FoldedState = field(init=False)
+    seq: int = 0
+    acknowledged: dict[str, int] = field(default_factory=dict)
+    expected_tasks: set[int] = field(default_factory=set)
+    reported: dict[int, float] = field(default_factory=dict)
+    applied: set[int] = field(default_factory=set)
+    fences: list[int] = field(default_factory=list)
+    faults: dict[str, int] = field(default_factory=dict)
+    guids: dict[str, int | None] = field(default_factory=dict)
+    sent: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.conn = sqlite3.connect(self.path, isolation_level=None)
+        self.folded = FoldedState("0-0", Hold(), Spend(day=""), Bridge())
+        self.seen = self.look()
+
+    def close(self) -> None:
+        self.conn.close()
+
+    def look(self) -> Seen:
+        conn = self.conn
+        return Seen(
+            tasks={t.id: t for t in tasks.TASKS.find_all(conn, "ORDER BY id", {})},
+            attempts={a.fence: a for a in attempts.ATTEMPTS.find_all(conn, "", {})},
+            approvals={a.id: a for a in approvals.APPROVALS.find_all(conn, "", {})},
+            breakers=nodes.breakers(conn),
+            outbox={o.id: o for o in conversation.OUTBOX.find_all(conn, "", {})},
+            slots={n.name: n.slots for n in nodes.everyone(conn)},
+        )
+
+    def check(self) -> None:
+        """Look again and hold the new state, and the step from the last one, to the rules."""
+        was, now_is = self.seen, self.look()
+        self._nothing_lost(now_is)
+        self._terminal_stays(was, now_is)
+        self._fences_increase(was, now_is)
+        self._slots_respected(now_is)
+        self._one_final_reply(now_is)
+        self._one_cost_row(now_is)
+        self._one_probe(now_is)
+        self._gates_held(was, now_is)
+        self._answers_stay(was, now_is)
+        self._breakers_have_reason(was, now_is)
+        self._poison_stops(now_is)
+        self._live_means_held(now_is)
+        self._sent_once(was, now_is)
+        self._events_tell_all(now_is)
+        self.seen = now_is
+
+    def _nothing_lost(self, now_is: Seen) -> None:
+        assert set(now_is.tasks) == self.expected_tasks, "I1: a task is lost or came from nowhere"
+        known = dict(self.conn.execute("SELECT key, task_id FROM submissions").fetchall())
+        assert known == self.acknowledged, "I1: a key means another task"
+
+    def _terminal_stays(self, was: Seen, now_is: Seen) -> None:
+        for task_id, task in was.tasks.items():
+            if task.state in TERMINAL_STATES:
+                assert now_is.tasks[task_id].state is task.state, "I2: a terminal state changed"
+
+    def _fences_increase(self, was: Seen, now_is: Seen) -> None:
+        new = sorted(set(now_is.attempts) - set(was.attempts))
+        for fence in new:
+            assert not self.fences or fence > self.fences[-1], "I3: a fence did not increase"
+            self.fences.append(fence)
+
+    def _slots_respected(self, now_is: Seen) -> None:
+        busy: dict[str, int] = {}
+        for task in now_is.tasks.values():
+            if task.state in LIVE_STATES:
+                busy[task.node or ""] = busy.get(task.node or "", 0) + 1
+        for node, count in busy.items():
+            assert count <= now_is.slots[node], "I5: more live tasks than slots"
+
+    def _one_final_reply(self, now_is: Seen) -> None:
+        finals: dict[int, int] = {}
+        for row in now_is.outbox.values():
+            if row.kind == "final":
+                finals[row.task_id or 0] = finals.get(row.task_id or 0, 0) + 1
+        for task in now_is.tasks.values():
+            wanted = int(task.state in TERMINAL_STATES and task.conversation is not None)
+            assert finals.get(task.id, 0) == wanted, f"I6: #{task.id} has the wrong final replies"
+
+    def _one_cost_row(self, now_is: Seen) -> None:
+        rows = dict(self.conn.execute("SELECT fence, coalesce(cost_usd, 0) FROM costs").fetchall())
+        assert set(rows) == set(self.reported), "I7: cost rows and reported results differ"
+        for fence, cost in rows.items():
+            assert abs(cost - self.reported[fence]) < 1e-9, "I7: a cost row is wrong"
+        total = sum(task.cost_usd for task in now_is.tasks.values())
+        days = self.conn.execute("SELECT coalesce(sum(cost_usd), 0) FROM days").fetchall()[0][0]
+        assert abs(total - sum(rows.values())) < 1e-6, "I7: the tasks' costs do not add up"
+        assert abs(days - sum(rows.values())) < 1e-6, "I7: the days' costs do not add up"
+
+    def _one_probe(self, now_is: Seen) -> None:
+        for breaker in now_is.breakers.values():
+            if breaker.state.value == "closed":
+                continue
+            since = [
+                a
+                for a in now_is.attempts.values()
+                if a.node == breaker.node
+                and a.ended_at is None
+                and a.fence > self._last_fence_before(breaker)
+            ]
+            limit = 0 if breaker.state.value == "open" else 1
+            assert len(since) <= limit, f"I8: {len(since)} live attempts behind {breaker.state}"
+            if since:
+                assert breaker.probe_fence == since[0].fence, "I8: the probe is not the attempt"
+
+    def _last_fence_before(self, breaker: BreakerRecord) -> int:
+        """Attempts leased before the breaker opened are left alone (B8)."""
+        opened = breaker.opened_at or 0.0
+        older = [f for f, a in self.seen.attempts.items() if a.leased_at <= opened]
+        return max(older, default=0)
+
+    def _gates_held(self, was: Seen, now_is: Seen) -> None:
+        for fence in set(now_is.attempts) - set(was.attempts):
+            task = now_is.tasks[now_is.attempts[fence].task_id]
+            gates = [
+                a
+                for a in now_is.approvals.values()
+                if a.task_id == task.id and a.kind.value == "gate"
+            ]
+            for gate in gates:
+                assert gate.state.value == "approved", "I10: leased before the yes"
+                assert gate.answered_by, "I10: the yes is nobody's"
+                assert gate.digest == rules.task_digest(task), "I10: not what was approved"
+
+    def _answers_stay(self, was: Seen, now_is: Seen) -> None:
+        for approval_id, before in was.approvals.items():
+            after = now_is.approvals[approval_id]
+            if before.state.value != "pending":
+                assert _answer_of(after) == _answer_of(before), "I12: an answer changed"
+            elif after.state.value in ("approved", "denied"):
+                assert after.answered_by, "I12: nobody answered"
+                assert after.answered_at, "I12: at no time"
+                assert after.answered_via, "I12: from nowhere"
+
+    def _breakers_have_reason(self, was: Seen, now_is: Seen) -> None:
+        for node, breaker in now_is.breakers.items():
+            before = was.breakers.get(node)
+            opened = breaker.state.value == "open" and (
+                before is None or before.opens < breaker.opens
+            )
+            if opened:
+                assert self.faults.get(node, 0) > 0, "I14: opened without a node fault"
+                if before is None or before.state.value == "closed":
+                    assert self.faults[node] >= 3, "I14: opened before its threshold"
+
+    def _poison_stops(self, now_is: Seen) -> None:
+        for task in now_is.tasks.values():
+            assert task.crashes <= 3, "I15: a poison task ran again"
+            if task.crashes == 3:
+                assert task.state in TERMINAL_STATES, "I15: a poison task lives"
+
+    def _live_means_held(self, now_is: Seen) -> None:
+        live = {t.fence for t in now_is.tasks.values() if t.state in LIVE_STATES}
+        for task in now_is.tasks.values():
+            held = (task.node, task.lease_until, task.fence)
+            if task.state in LIVE_STATES:
+                assert None not in held, "I17: live without node, lease or fence"
+            else:
+                assert held == (None, None, None), "I17: not live, yet held"
+        unended = {a.fence for a in now_is.attempts.values() if a.ended_at is None}
+        assert unended == live, "I17: open attempts and live tasks differ"
+
+    def _sent_once(self, was: Seen, now_is: Seen) -> None:
+        for row_id, before in was.outbox.items():
+            if before.state == "sent":
+                assert now_is.outbox[row_id].state == "sent", "I22: a sent reply was unsent"
+
+    def _events_tell_all(self, now_is: Seen) -> None:
+        for event in events.after(self.conn, self.epoch, self.seq, 100_000):
+            assert event.seq == self.seq + 1, "I16: a gap in the log"
+            self.seq = event.seq
+            if event.entity is Entity.TASK:
+                self._check_edge(event)
+            self.folded.apply(event)
+        shown = {task_id: present.task(task) for task_id, task in now_is.tasks.items()}
+        assert self.folded.tasks == shown, "I16: the events tell another story of the tasks"
+        asked = {i: present.approval(a) for i, a in now_is.approvals.items()}
+        assert self.folded.approvals == asked, "I16: the events tell another story of approvals"
+        for name, breaker in now_is.breakers.items():
+            assert self.folded.nodes[name].breaker == present.breaker(breaker), (
+                "I16: the events tell another story of a breaker"
+            )
+        accounts = {n: present.account(a) for n, a in nodes.accounts(self.conn).items()}
+        assert self.folded.accounts == accounts, "I16: the events tell another story of accounts"
+        bubbles = {f"out-{i}" for i in now_is.outbox}
+        assert {m for m in self.folded.messages if m.startswith("out")} == bubbles
+
+    def _check_edge(self, event: Event) -> None:
+        record = msgspec.json.decode(event.record, type=Task)
+        before = self.folded.tasks.get(record.id)
+        if before is None:
+            assert record.state in FIRST_STATES, f"I16: a task began as {record.state}"
+            return
+        if before.state is record.state:
+            return
+        edge: tuple[TaskState, str, TaskState] = (before.state, event.type, record.state)
+        assert edge in LEGAL, f"I16: {edge} is no edge of the lifecycle"
+
+
+def _answer_of(approval: ApprovalRecord) -> tuple[Any, ...]:
+    return (
+        approval.state,
+        approval.answered_at,
+        approval.answered_by,
+        approval.answered_via,
+        approval.note,
+        approval.answer,
+    )
