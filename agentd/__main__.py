@@ -19,15 +19,18 @@ from typing import Any
 import msgspec
 
 from agentd.attempt import Attempt, Limits, Means
+from agentd.collect import Collector
 from agentd.contact import Contact, Standing
 from agentd.daemon import Daemon, disk_refusal, end_leftovers, guarded
-from agentd.journal import Journal
+from agentd.git import Git
+from agentd.journal import Journal, places_in_use
 from agentd.runners.protocol import Runner, RunnerFacts
 from agentd.runners.registry import make_runner
 from agentd.slots import Slots
 from agentd.specialists import load_bench
 from agentd.spool import Spool
 from agentd.workspace import Workspace
+from agentd.worktree import Project
 from common.client import HubClient, NodeApi, find_credentials
 from common.clock import SystemClock
 from common.config import AgentConfig, LoadedConfig, load_config
@@ -122,12 +125,14 @@ def _compose(
     standing = Standing(news=asyncio.Event(), drained=asyncio.Event())
     instance_id = str(uuid.uuid4())
     specialists = load_bench(paths.config_dir / "agents")
+    projects = {name: Project.of(name, project) for name, project in agent.projects.items()}
+    workspace = Workspace(paths.work_dir, projects=projects, environment=env)
     means = Means(
         hub=hub,
         runner=runner,
         spool=spool,
         journal=journal,
-        workspace=Workspace(paths.work_dir),
+        workspace=workspace,
         clock=clock,
         specialists=specialists,
         environment=env,
@@ -167,8 +172,18 @@ def _compose(
         check=lambda: disk_refusal(paths.work_dir, agent.min_free_mb),
         self_test=functools.partial(_self_test, runner),
     )
+    collector = Collector(
+        root=workspace.root,
+        clock=clock,
+        keep_days=agent.work_keep_days,
+        keep_mb=agent.work_keep_mb,
+        in_use=functools.partial(places_in_use, paths.state_dir),
+        git=functools.partial(Git.found, env),
+        forget_missing=workspace.forget_missing,
+    )
     return Daemon(
         contact=contact,
+        collector=collector,
         slots=slots,
         slot_count=agent.slots,
         spool=spool,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agentd.environment import attempt_environment
-from agentd.errors import AgentError, SpecialistError
+from agentd.errors import AgentError, ProjectError, SpecialistError
 from agentd.journal import Entry, Journal
 from agentd.output import OutputFeed, OutputSink
 from agentd.questions import QuestionDesk, QuestionSink
@@ -109,6 +109,11 @@ class Attempt:
         self._last_output_at = 0.0
         self._waited_s = 0.0
 
+    @property
+    def place(self) -> Path | None:
+        """The folder it works in, once it has one."""
+        return self._entry.place if self._entry is not None else None
+
     def stop(self, stop: Stop, *, hurry: bool = False) -> None:
         """Order it to stop; the first reason counts, a later call may add haste."""
         self._order.give(stop, hurry=hurry)
@@ -184,7 +189,7 @@ class Attempt:
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
         if ended.session_id is not None:
-            self._means.workspace.remember_session(ended.session_id, place.folder)
+            self._means.workspace.remember(ended.session_id, place)
         return self._result(ended)
 
     async def _follow(self, run: Run) -> Ended:
@@ -312,8 +317,7 @@ class Attempt:
             self._means.journal.write(entry)
 
     async def _sweep(self) -> None:
-        folder = self._entry.place if self._entry is not None else None
-        mark = Mark(self._means.agent_mark, self.fence, folder)
+        mark = Mark(self._means.agent_mark, self.fence, self.place)
         strays = await asyncio.to_thread(sweep, mark)
         if strays:
             logger.warning("strays ended", extra=self._names() | {"processes": strays})
@@ -323,7 +327,9 @@ class Attempt:
 
 
 def _outcome_of(error: AgentError) -> Outcome:
-    return Outcome.PERMANENT if isinstance(error, SpecialistError) else Outcome.NODE_FAULT
+    """What the owner has to mend is no fault of the node."""
+    mendable = isinstance(error, SpecialistError | ProjectError)
+    return Outcome.PERMANENT if mendable else Outcome.NODE_FAULT
 
 
 async def _sleep_unless(event: asyncio.Event, at_most_s: float, after_event_s: float) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from agentd.collect import Collector
 from agentd.contact import Contact, Standing
 from agentd.guardian import sweep_all
 from agentd.journal import Journal, lost_result
@@ -37,6 +38,7 @@ class Daemon:
         self,
         *,
         contact: Contact,
+        collector: Collector,
         slots: Slots,
         slot_count: int,
         spool: Spool,
@@ -44,6 +46,7 @@ class Daemon:
         drain_s: float,
     ) -> None:
         self._contact = contact
+        self._collector = collector
         self._slots = slots
         self._slot_count = slot_count
         self._spool = spool
@@ -71,6 +74,7 @@ class Daemon:
             "heartbeat": self._contact.run,
             "claims": self._claims,
             "spool": self._spool.run,
+            "collection": self._collector.run,
         }
         for number in range(self._slot_count):
             loops[f"slot {number}"] = self._slots.run_slot

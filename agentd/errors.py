@@ -31,6 +31,12 @@ class WorkspaceError(AgentError):
     code = "workspace"
 
 
+class ProjectError(AgentError):
+    """The project a task names is not as `agent.projects` says; no node fault, and no retry."""
+
+    code = "project"
+
+
 class SpawnError(AgentError):
     """The runner's program could not be started at all: a fault of this node."""
 

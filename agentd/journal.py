@@ -46,17 +46,28 @@ class Journal:
 
     def left_over(self) -> list[Entry]:
         """Attempts of a predecessor that did not live to report them."""
-        entries = []
-        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
-            try:
-                entries.append(msgspec.json.decode(path.read_bytes(), type=Entry))
-            except (OSError, msgspec.DecodeError):
-                logger.warning("journal entry unreadable, removed", extra={"file": path.name})
-                path.unlink(missing_ok=True)
-        return entries
+        return read_entries(self.folder)
 
     def _path(self, fence: int) -> Path:
         return self.folder / f"{fence}{SUFFIX}"
+
+
+def read_entries(folder: Path) -> list[Entry]:
+    """The attempts noted in one agent's journal; what cannot be read is skipped."""
+    entries = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            entries.append(msgspec.json.decode(path.read_bytes(), type=Entry))
+        except (OSError, msgspec.DecodeError):
+            logger.warning("journal entry unreadable", extra={"file": str(path)})
+    return entries
+
+
+def places_in_use(state_dir: Path) -> set[Path]:
+    """Folders in which attempts of any agent of this machine work."""
+    journals = state_dir.glob("agentd-*/attempts")
+    entries = (entry for journal in journals for entry in read_entries(journal))
+    return {entry.place for entry in entries if entry.place is not None}
 
 
 def lost_result(entry: Entry) -> PostResult:

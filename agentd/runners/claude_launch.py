@@ -47,6 +47,12 @@ PERMISSION_MODES = ("default", "acceptEdits", "plan", "dontAsk")
 """Those a specialist may choose; bypassPermissions is not among them."""
 
 
+DISTRUSTING = ("--setting-sources=", "--strict-mcp-config")
+"""Without these, --print runs a repository's hooks, MCP servers and helpers unasked."""
+
+TRUSTING = ("--setting-sources=user,project,local",)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaudeSettings:
     """What `[agent]` says about the Claude runner."""
@@ -125,8 +131,7 @@ def command_line(
         "--verbose",
         "--include-partial-messages",
         "--permission-prompt-tool=stdio",
-        "--strict-mcp-config",
-        f"--setting-sources={'user,project,local' if job.trust_project else ''}",
+        *(TRUSTING if job.trust_project else DISTRUSTING),
         f"--permission-mode={_permission_mode(settings, job)}",
         f"--disallowedTools={','.join(KEPT_FROM_TASKS)}",
         f"--resume={job.session_id}" if job.session_id else f"--session-id={new_session_id}",

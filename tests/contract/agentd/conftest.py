@@ -41,3 +41,9 @@ def claude_settings(
             "HOME": clean_env["HOME"],
         },
     }
+
+
+@pytest.fixture
+def free_hands(claude_settings: dict[str, object]) -> dict[str, object]:
+    """The same with every shell command allowed."""
+    return claude_settings | {"allowed_tools": ["Bash"]}

@@ -47,11 +47,6 @@ def marked_processes(home: str) -> list[int]:
     return found
 
 
-@pytest.fixture
-def free_hands(claude_settings: Settings) -> Settings:
-    return claude_settings | {"allowed_tools": ["Bash"]}
-
-
 async def test_a_cancel_ends_even_a_child_that_ignores_term_in_a_session_of_its_own(
     hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path, free_hands: Settings
 ) -> None:
