@@ -1,0 +1,1 @@
+"""Hooking the mesh into a machine's own start: the login shell, launchd. Each can be undone."""
