@@ -1,0 +1,137 @@
+"""`mesh pending`, `mesh approve`, `mesh deny`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from cli.errors import CliError
+from cli.output import age, first_line, json_option, print_json, print_table
+from cli.session import Session, pass_session
+from common.client import OperatorApi
+from common.wire.approvals import AnswerApproval, Approval, ApprovalState, Decision
+
+
+@click.command()
+@json_option
+@pass_session
+def pending(session: Session, as_json: bool) -> None:
+    """List the questions that wait for an answer."""
+    found = session.ask_hub(lambda hub: hub.approvals(state=ApprovalState.PENDING))
+    if as_json:
+        print_json(found)
+        return
+    if not found.approvals:
+        click.echo("Nothing waits for an answer.")
+        return
+    now = session.clock.now()
+    rows = [
+        (
+            question.code,
+            f"#{question.task_id}" if question.task_id else "-",
+            question.kind,
+            question.risk,
+            age(question.asked_at, now),
+            first_line(question.summary, 100),
+        )
+        for question in found.approvals
+    ]
+    print_table(["CODE", "TASK", "KIND", "RISK", ">AGE", "QUESTION"], rows)
+
+
+@click.command()
+@click.argument("code", required=False)
+@click.option("--answer", help="For a question: the choice, its number or any text.")
+@json_option
+@pass_session
+def approve(session: Session, code: str | None, answer: str | None, as_json: bool) -> None:
+    """Say yes. CODE may be left out when exactly one question waits.
+
+    \b
+    Examples:
+      mesh approve K7
+      mesh approve K7 --answer Blue
+    """
+    _answer(session, code, Decision.APPROVE, note=None, answer=answer, as_json=as_json)
+
+
+@click.command()
+@click.argument("code", required=False)
+@click.argument("reason", nargs=-1)
+@json_option
+@pass_session
+def deny(session: Session, code: str | None, reason: tuple[str, ...], as_json: bool) -> None:
+    """Say no, with a reason if you like. CODE may be left out when exactly one question waits.
+
+    \b
+    Example: mesh deny K7 not on a Friday
+    """
+    note = " ".join(reason) or None
+    _answer(session, code, Decision.DENY, note=note, answer=None, as_json=as_json)
+
+
+def _answer(
+    session: Session,
+    code: str | None,
+    decision: Decision,
+    *,
+    note: str | None,
+    answer: str | None,
+    as_json: bool,
+) -> None:
+    async def answered(hub: OperatorApi) -> Approval:
+        found = await _find(hub, code)
+        body = AnswerApproval(
+            decision=decision,
+            note=note,
+            answer=_choice(found.choices, answer),
+            digest=found.digest or None,
+        )
+        return await hub.answer(found.code, body)
+
+    approval = session.ask_hub(answered)
+    if as_json:
+        print_json(approval)
+        return
+    about = f"#{approval.task_id} " if approval.task_id else ""
+    word = "approved" if decision is Decision.APPROVE else "denied"
+    click.echo(f"{about}{word} ({approval.code}): {first_line(approval.summary, 100)}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What an answer is bound to."""
+
+    code: str
+    digest: str = ""
+    choices: Sequence[str] = ()
+
+
+async def _find(hub: OperatorApi, code: str | None) -> _Question:
+    """The question with that code, or the only one."""
+    waiting = (await hub.approvals(state=ApprovalState.PENDING)).approvals
+    if code is not None:
+        for approval in waiting:
+            if approval.code.upper() == code.upper():
+                return _question(approval)
+        # The hub knows best why not: it says who answered and when, or that no code is like that.
+        return _Question(code)
+    if len(waiting) == 1:
+        return _question(waiting[0])
+    if not waiting:
+        raise CliError("Nothing waits for an answer.")
+    listed = "; ".join(f"{a.code}: {first_line(a.summary, 50)}" for a in waiting)
+    raise CliError(f"{len(waiting)} questions wait, so say which one. {listed}")
+
+
+def _question(approval: Approval) -> _Question:
+    return _Question(approval.code, approval.digest, approval.choices)
+
+
+def _choice(choices: Sequence[str], answer: str | None) -> str | None:
+    """A number stands for the choice at that place."""
+    if answer and answer.isdigit() and 1 <= int(answer) <= len(choices):
+        return choices[int(answer) - 1]
+    return answer

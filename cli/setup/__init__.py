@@ -1,0 +1,1 @@
+"""Making a machine part of a mesh: its configuration, its folders, its tokens."""
