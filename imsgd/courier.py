@@ -14,6 +14,7 @@ from common.errors import EXIT_CONFIG
 from common.supervise import Backoff
 from common.version import VERSION
 from common.wire.messages import BridgeReport, ClaimOutbox, InboundMessage, OutboxOutcome
+from imsgd import files
 from imsgd.bell import Bell
 from imsgd.domain.admission import Refusal
 from imsgd.errors import BridgeError
@@ -39,6 +40,7 @@ PANIC_ANSWER = "The hub does not answer. I will tell it to stop everything as so
 
 _REFUSED = frozenset({400, 409, 413, 422})
 """Answers that the same request will get for ever."""
+_NO_ROOM = frozenset({507})
 _LOCKED_OUT = frozenset({401, 403})
 
 
@@ -176,16 +178,38 @@ class Courier:
             reply_to = (
                 await self._ledger.read(partial(hearing.primary_guid, guid=reply_to)) or reply_to
             )
+        handed = await self._hand_on_files(item) if item.has_files else []
+        names = ", ".join(name for name, _ in handed)
         return InboundMessage(
             guid=item.guid,
             chat=item.chat,
             sender=item.sender,
-            text=item.text[:MAX_TEXT],
+            text=item.text[:MAX_TEXT] or (f"See the attached {names}." if names else ""),
+            files=[file_id for _, file_id in handed],
             sent_at=to_datetime(item.sent_at),
             reply_to=reply_to,
             tapback=item.tapback,
             order=item.rowid,
         )
+
+    async def _hand_on_files(self, item: Inbound) -> list[tuple[str, str]]:
+        """Name and the hub's id of each file that came with a text and can be handed on."""
+        handed: list[tuple[str, str]] = []
+        for attachment in await self._reader.files(item):
+            file = await files.load(attachment)
+            if file is None:
+                continue
+            try:
+                file_id = await self._api.put_file(
+                    file.content, name=file.name, media_type=file.media_type
+                )
+            except HubError as error:
+                if error.hub_status not in _REFUSED | _NO_ROOM:
+                    raise
+                logger.warning("file refused", extra={"guid": item.guid, "error": error.message})
+                continue
+            handed.append((file.name, file_id))
+        return handed
 
     async def _answer_panic(self, item: Inbound) -> None:
         """`stop all` while the hub is away: its author must know that nothing stopped yet."""

@@ -21,7 +21,7 @@ class Inbound:
     sent_at: float
     reply_to: str | None = None
     tapback: str | None = None
-    has_attachments: bool = False
+    has_files: bool = False
     queued_at: float = 0.0
 
     @classmethod
@@ -35,7 +35,7 @@ class Inbound:
             sent_at=admitted.row.at,
             reply_to=admitted.reply_to,
             tapback=admitted.tapback,
-            has_attachments=admitted.row.has_attachments,
+            has_files=admitted.row.expects_files,
             queued_at=now,
         )
 

@@ -19,6 +19,7 @@ from imsgd.chatdb import problems
 from imsgd.chatdb.database import ChatDatabase
 from imsgd.chatdb.link import ChatLink
 from imsgd.domain.admission import Admit, Drop, Missing, Refusal, Wait, judge
+from imsgd.domain.attachments import Attachment, to_hand_on
 from imsgd.domain.freshness import Freshness
 from imsgd.domain.handles import AllowList
 from imsgd.domain.history import Repeat
@@ -42,6 +43,8 @@ REBASE_ROWS = 20_000
 BATCH_ROWS = 500
 HOLD_S = 0.5
 """So long an incomplete row holds up those after it; then it is overtaken, not forgotten."""
+FILES_S = 20.0
+"""A text whose files are not there after that long is delivered without them."""
 WAIT_S = 30.0
 """A row still without chat or body after that long is given up."""
 SAVE_EVERY_S = 5.0
@@ -145,6 +148,14 @@ class Reader:
         if isinstance(verdict, Drop):
             return None
         return Inbound.of(verdict, now=self._clock.now()) if isinstance(verdict, Admit) else item
+
+    async def files(self, item: Inbound) -> list[Attachment]:
+        """What came with an input and is there to be handed on; nothing when chat.db is shut."""
+        try:
+            found = await self._link.ask(lambda db: db.attachments(item.rowid))
+        except (ChatDbError, ChatDbBusyError):
+            return []
+        return to_hand_on(found)
 
     def _judge(self, row: Row) -> Admit | Wait | Drop:
         return judge(row, self._policy.allow, now=self._clock.now())
@@ -258,6 +269,8 @@ class Reader:
 
     async def _judge_one(self, session: Session, row: Row) -> None:
         match self._judge(row):
+            case Admit() as admitted if await self._lacks_files(session, row):
+                self._keep_waiting(session, admitted.row, Missing.FILES)
             case Admit() as admitted:
                 await self._sift(session, admitted)
             case Wait(missing=missing):
@@ -266,6 +279,16 @@ class Reader:
                 pass  # the look-back finds it when its time has come
             case Drop():
                 session.done(row.rowid)
+
+    async def _lacks_files(self, session: Session, row: Row) -> bool:
+        """Whether it is worth waiting for a file that is still being downloaded."""
+        if not row.expects_files:
+            return False
+        now = self._clock.monotonic()
+        if now - session.waiting.get(row.rowid, now) >= FILES_S:
+            return False
+        files = await self._link.ask(lambda db: db.attachments(row.rowid))
+        return not files or not all(file.is_settled for file in files)
 
     async def _sift(self, session: Session, admitted: Admit) -> None:
         if self._fresh is None:

@@ -13,6 +13,7 @@ from common.wire.messages import (
     MessageReceipt,
     OutboxClaimed,
     OutboxOutcome,
+    StoredFileId,
 )
 
 
@@ -25,6 +26,13 @@ class BridgeApi:
         return await self.client.call(
             "POST", "/v1/messages", MessageReceipt, body=message, repeatable=True
         )
+
+    async def put_file(self, content: bytes, *, name: str, media_type: str) -> str:
+        """Hand in a file that came with a text; its id goes into the message's `files`."""
+        stored = await self.client.upload(
+            "/v1/files", StoredFileId, content=content, media_type=media_type, params={"name": name}
+        )
+        return stored.id
 
     async def claim(self, claim: ClaimOutbox) -> OutboxClaimed:
         """Wait up to `wait_s` for replies to send; each is leased to this bridge."""

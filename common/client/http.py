@@ -112,7 +112,30 @@ class HubClient:
             timeout=httpx.USE_CLIENT_DEFAULT if timeout_s is None else timeout_s,
         )
         may_repeat = repeatable or method == "GET" or idempotency_key is not None
-        response = await self._send(request, may_repeat=may_repeat)
+        return self._decoded(await self._send(request, may_repeat=may_repeat), answer)
+
+    async def upload(
+        self,
+        path: str,
+        answer: type[T],
+        *,
+        content: bytes,
+        media_type: str,
+        params: Mapping[str, str | int | float | None] | None = None,
+        timeout_s: float = 60.0,
+    ) -> T:
+        """Send bytes as they are and decode the answer; errors as with `call`."""
+        request = self._http.build_request(
+            "POST",
+            path,
+            content=content,
+            params=_present(params),
+            headers={"Content-Type": media_type},
+            timeout=timeout_s,
+        )
+        return self._decoded(await self._send(request, may_repeat=False), answer)
+
+    def _decoded(self, response: httpx.Response, answer: type[T]) -> T:
         raise_for_error(response)
         try:
             return msgspec.json.decode(response.content, type=answer)

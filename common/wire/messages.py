@@ -31,6 +31,12 @@ class InboundMessage(Struct, frozen=True, kw_only=True):
     """Ids from `POST /v1/files`."""
 
 
+class StoredFileId(Struct, frozen=True, kw_only=True):
+    """The answer of `POST /v1/files`: what to name in a message's `files`."""
+
+    id: str
+
+
 class MessageReceipt(Struct, frozen=True, kw_only=True):
     """`accepted`, `duplicate` (seen before) or `ignored` (its sender may not command)."""
 

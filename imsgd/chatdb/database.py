@@ -18,6 +18,7 @@ from urllib.parse import quote
 from imsgd.chatdb import problems
 from imsgd.chatdb.schema import Schema, probe
 from imsgd.chatdb.summary import read_summary
+from imsgd.domain.attachments import Attachment
 from imsgd.domain.rows import Chat, Row
 from imsgd.errors import ChatDbBusyError, ChatDbError
 from imsgd.typedstream import read_text
@@ -215,6 +216,15 @@ class ChatDatabase:
             {"guid": guid},
         )
         return Chat(*rows[0]) if rows else None
+
+    @_translated
+    def attachments(self, rowid: int) -> list[Attachment]:
+        sql = self.schema.attachment_select
+        rows = self._rows(sql, {"rowid": rowid}) if sql else []
+        return [
+            Attachment(filename, name, media_type, transfer_state, bool(hidden))
+            for filename, name, media_type, transfer_state, hidden in rows
+        ]
 
     @_translated
     def own_accounts(self) -> set[str]:

@@ -73,7 +73,8 @@ class Schema:
     select: str
     columns: tuple[str, ...]
     has_date_index: bool
-    has_attachments: bool
+    attachment_select: str | None
+    """None where the tables for attachments have another shape."""
     has_account: bool
 
     @property
@@ -95,9 +96,24 @@ def probe(connection: sqlite3.Connection) -> Schema:
         select=_select(expressions),
         columns=names,
         has_date_index="message_idx_date" in indexes,
-        has_attachments=bool(_columns(connection, "message_attachment_join"))
-        and bool(_columns(connection, "attachment")),
+        attachment_select=_attachment_select(connection),
         has_account="account" in tables["message"],
+    )
+
+
+def _attachment_select(connection: sqlite3.Connection) -> str | None:
+    present = _columns(connection, "attachment")
+    joined = {"message_id", "attachment_id"} <= _columns(connection, "message_attachment_join")
+    if not joined or not {"filename", "transfer_state"} <= present:
+        return None
+    hidden = [column for column in ("is_sticker", "hide_attachment") if column in present]
+    name = "a.transfer_name" if "transfer_name" in present else "NULL"
+    kind = "a.mime_type" if "mime_type" in present else "NULL"
+    flags = " OR ".join(f"COALESCE(a.{column}, 0) <> 0" for column in hidden) or "0"
+    return (
+        f"SELECT a.filename, {name}, {kind}, COALESCE(a.transfer_state, 0), ({flags})"
+        " FROM attachment a JOIN message_attachment_join j ON j.attachment_id = a.ROWID"
+        " WHERE j.message_id = :rowid ORDER BY a.ROWID"
     )
 
 

@@ -33,6 +33,7 @@ class Missing(StrEnum):
     SENDER = "sender"
     BODY = "body"
     SERVICE = "service"
+    FILES = "files"
     TARGET = "target"
     """A reaction came before the message it points to was known as ours."""
 

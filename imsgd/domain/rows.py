@@ -83,3 +83,8 @@ class Row:
     def at(self) -> float:
         """Epoch seconds."""
         return from_apple(self.date)
+
+    @property
+    def expects_files(self) -> bool:
+        """The joins to its files may come later than the placeholder in its text."""
+        return self.has_attachments or "\ufffc" in (self.text or "")

@@ -109,8 +109,7 @@ def key_of(admitted: Admit) -> str:
     """What makes two rows copies of one another: the words, or the reaction and its target."""
     if admitted.tapback is not None:
         return fingerprint(f"{admitted.tapback} {admitted.reply_to}")
-    # A row without words (a picture alone) is like no other.
-    return fingerprint(admitted.text) if admitted.text else admitted.row.guid
+    return fingerprint(admitted.text)
 
 
 def repeat_of(connection: sqlite3.Connection, admitted: Admit, key: str) -> Repeat | None:

@@ -185,6 +185,29 @@ class MessageStore:
             (chat, written.rowid),
         )
 
+    def attach(self, written: Written, file: Path | None, **columns: Any) -> int:
+        """Join a file to a message, as a third transaction; None: not downloaded yet."""
+        guid = str(uuid.uuid4()).upper()
+        values = {
+            "guid": guid,
+            "original_guid": guid,
+            "filename": None if file is None else str(file),
+            "transfer_name": None if file is None else file.name,
+            "transfer_state": 0 if file is None else 5,
+            **columns,
+        }
+        marks = ", ".join("?" * len(values))
+        inserted = self.execute(
+            f"INSERT INTO attachment ({', '.join(values)}) VALUES ({marks}) RETURNING ROWID",
+            tuple(values.values()),
+        )
+        rowid = int(inserted[0][0])
+        self.execute(
+            "INSERT INTO message_attachment_join (message_id, attachment_id) VALUES (?, ?)",
+            (written.rowid, rowid),
+        )
+        return rowid
+
     def update(self, guid: str, **columns: Any) -> None:
         """Change a row in place, as delivery, failure, edit and unsend do."""
         known = {name: value for name, value in columns.items() if name in self._columns}

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -25,6 +26,8 @@ class HubForBridge:
     outbox: list[dict[str, Any]] = field(default_factory=list)
     outcomes: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     reports: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, tuple[str, str, bytes]] = field(default_factory=dict)
+    """Name, media type and content by id."""
     on_message: Callable[[dict[str, Any]], None] | None = None
     message_answer: Answer | None = None
     drop_replies: int = 0
@@ -115,11 +118,20 @@ class HubForBridge:
                 headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines)}
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 _, path, _ = first.split(" ")
-                answer = await self._answer(path, headers, json.loads(body or b"{}"))
+                if path.startswith("/v1/files"):
+                    answer: Answer | None = self._store(path, headers, body)
+                else:
+                    answer = await self._answer(path, headers, json.loads(body or b"{}"))
                 if answer is None:
                     break
                 await _write(writer, *answer)
         writer.close()
+
+    def _store(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        file_id = f"file-{len(self.files) + 1}"
+        name = parse_qs(urlsplit(path).query)["name"][0]
+        self.files[file_id] = (name, headers["content-type"], body)
+        return 201, {"id": file_id}
 
     async def _answer(
         self, path: str, headers: dict[str, str], body: dict[str, Any]
