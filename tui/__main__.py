@@ -1,0 +1,93 @@
+"""`mesh-tui`: reads the configuration, finds the hub, opens the screen."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+
+from common.clock import SystemClock
+from common.config.load import LoadedConfig, load_config
+from common.errors import EXIT_FAILED, MeshError
+from common.logs import log_to_file
+from common.version import VERSION
+from tui.hub import Hub, LiveHub
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point; ends the process with the exit code that fits."""
+    options = _parse(argv)
+    try:
+        code = _run(options, os.environ)
+    except MeshError as error:
+        _complain(error.message)
+        code = error.exit_code
+    sys.exit(code)
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="mesh-tui", description="The control centre of your mesh of AI agents."
+    )
+    parser.add_argument("--demo", action="store_true", help="open on a simulated fleet, no hub")
+    parser.add_argument("--theme", help="mesh-dark, mesh-light, ansi-dark, ansi-light")
+    parser.add_argument("--version", action="version", version=f"mesh-tui {VERSION}")
+    return parser.parse_args(argv)
+
+
+def _run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    loaded = load_config(env)
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        _complain(
+            "needs a terminal (it draws on stderr). For scripts: mesh status --json, mesh --help"
+        )
+        return EXIT_FAILED
+    log_to_file("mesh-tui", loaded.paths.logs_dir / "tui.log")
+    hub = _demo_hub() if options.demo else _live_hub(loaded, env)
+
+    from tui.app import MeshApp
+    from tui.keys import keymap
+
+    app = MeshApp(
+        hub,
+        clock=SystemClock(),
+        new_key=lambda: uuid.uuid4().hex,
+        theme=options.theme or loaded.config.tui.theme,
+        keymap=keymap(loaded.config.tui.keys),
+        own_signals=True,
+    )
+    app.run()
+    return app.return_code or 0
+
+
+def _demo_hub() -> Hub:
+    from tui.demo.hub import DemoHub
+
+    return DemoHub(SystemClock(), random.Random())
+
+
+def _live_hub(loaded: LoadedConfig, env: Mapping[str, str]) -> Hub:
+    def find():  # type: ignore[no-untyped-def]
+        from common.client import find_credentials
+        from common.errors import ConfigError
+
+        try:
+            return find_credentials(loaded, env, role="operator")
+        except ConfigError as missing:
+            try:
+                return find_credentials(loaded, env, role="viewer")
+            except ConfigError:
+                raise missing from None
+
+    return LiveHub(find, loaded.config.hub_url)
+
+
+def _complain(sentence: str) -> None:
+    print(f"mesh-tui: {sentence}", file=sys.stderr)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""The application: one worker follows the hub, one signal tells the screens what changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from datetime import tzinfo
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App
+from textual.binding import BindingType
+from textual.signal import Signal
+from textual.theme import BUILTIN_THEMES
+
+from common.clock import Clock
+from common.errors import ConfigError, MeshError
+from common.link import Followed
+from tui import themes
+from tui.hub import Hub
+from tui.keys import EVERYWHERE, bindings_for
+from tui.orders import Order
+from tui.screens.dashboard import DashboardScreen
+from tui.state.orders import OrderLog
+from tui.state.store import Ref, Store
+from tui.verbs import Verbs
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+
+logger = logging.getLogger(__name__)
+
+FLUSH_S = 0.25
+TICK_S = 1.0
+NO_TOKEN_RETRY_S = 2.0
+REFUSED_RETRY_S = 30.0
+"""The hub counts wrong tokens; asking often would lock this address out."""
+
+
+class MeshApp(App[None]):
+    """Owns the store; screens and verbs see it as `tui.control.Control`."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "mesh"
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - App declares it as an instance variable
+        (0, "-narrow"),
+        (100, "-medium"),
+        (150, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_for(EVERYWHERE)]
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
+        "dashboard": DashboardScreen,
+    }
+    DEFAULT_MODE = "dashboard"
+
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        clock: Clock,
+        new_key: Callable[[], str],
+        zone: tzinfo | None = None,
+        theme: str = "mesh-dark",
+        keymap: Mapping[str, str] | None = None,
+        own_signals: bool = False,
+    ) -> None:
+        super().__init__()
+        self.hub = hub
+        self.clock = clock
+        self.zone = zone
+        self.new_key = new_key
+        self.store = Store.empty()
+        self.orders = OrderLog()
+        self.verbs = Verbs(self)
+        self.remapped: Mapping[str, str] = keymap or {}
+        self.changes: Signal[frozenset[Ref]] = Signal(self, "changes")
+        self._own_signals = own_signals
+        self._flush_due = False
+        self._flushed_at = 0.0
+        self._orders_begun = 0
+        for own in themes.OWN.values():
+            self.register_theme(own)
+        self.theme = theme if theme in themes.OWN or theme in BUILTIN_THEMES else "mesh-dark"
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        if self.current_theme.ansi:
+            return themes.ANSI_ROLES
+        return themes.DARK.variables if self.current_theme.dark else themes.LIGHT.variables
+
+    @property
+    def textual(self) -> App[None]:
+        return self
+
+    def on_mount(self) -> None:
+        self.set_keymap(dict(self.remapped))
+        self.store.link_started(self.clock.now())
+        self.run_worker(self._follow(), name="follow", group="follow", exit_on_error=True)
+        self.set_interval(TICK_S, self._tick, name="tick")
+        if self._own_signals:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self._leave_by_signal, number)
+
+    async def on_unmount(self) -> None:
+        await self.hub.close()
+
+    def _leave_by_signal(self, number: int) -> None:
+        logger.info("leaving", extra={"signal": number})
+        self.exit(return_code=128 + number)
+
+    # -- following ------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with aclosing(self.hub.follow()) as items:
+                    async for item in items:
+                        self._take(item)
+                pause_s = TICK_S
+            except MeshError as error:
+                logger.warning("following refused", extra={"code": error.code})
+                self.store.refuse(error.message, self.clock.now())
+                missing = isinstance(error, ConfigError)
+                pause_s = NO_TOKEN_RETRY_S if missing else REFUSED_RETRY_S
+            self._schedule_flush()
+            await asyncio.sleep(pause_s)
+
+    def _take(self, item: Followed) -> None:
+        self.store.take(item, self.clock.now())
+        self._schedule_flush()
+
+    def _tick(self) -> None:
+        self.store.tick(self.clock.now())
+        self._schedule_flush()
+
+    def _schedule_flush(self) -> None:
+        """At once when nothing was shown for a while, else when the quarter second is over."""
+        if self._flush_due:
+            return
+        self._flush_due = True
+        since_last = asyncio.get_running_loop().time() - self._flushed_at
+        self.set_timer(max(0.001, FLUSH_S - since_last), self._publish, name="flush")
+
+    def _publish(self) -> None:
+        self._flush_due = False
+        self._flushed_at = asyncio.get_running_loop().time()
+        changed = self.store.drain()
+        if changed:
+            self.changes.publish(changed)
+
+    # -- orders ---------------------------------------------------------------------------
+
+    def place_order(self, order: Order) -> None:
+        number = self.orders.begin(order.ref, order.pending, self.clock.now())
+        self._note(order.ref)
+        self.run_worker(
+            self._carry_out(order, number), name="order", group=f"order-{number}",
+            exit_on_error=True,
+        )  # fmt: skip
+
+    async def _carry_out(self, order: Order, number: int) -> None:
+        try:
+            sentence = await order.call(self.hub.calls)
+            ok = True
+        except MeshError as error:
+            logger.info("order refused", extra={"order": order.pending, "code": error.code})
+            sentence, ok = f"{order.pending}: {error.message}", False
+        self.orders.end(number, sentence, self.clock.now(), ok=ok)
+        self._note(order.ref)
+
+    def tell(self, sentence: str) -> None:
+        self.orders.tell(sentence, self.clock.now())
+        self._note(Ref("orders"))
+
+    def _note(self, ref: Ref) -> None:
+        self.store.changed |= {ref, Ref("orders")}
+        self._schedule_flush()
+
+    # -- actions --------------------------------------------------------------------------
+
+    def action_verb(self, action_id: str) -> None:
+        self.verbs.run(action_id)
+
+    def open(self, ref: Ref) -> None:
+        """Show the screen of what `ref` names."""
+        self.tell(f"open {ref.kind} {ref.key}")

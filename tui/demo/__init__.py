@@ -1,0 +1,1 @@
+"""A simulated fleet, so that the control centre can be tried without any hub."""

@@ -1,0 +1,1 @@
+"""What is shown, pure: folded records, and from them the lines of every list. No framework."""

@@ -1,0 +1,1 @@
+"""What draws: each widget shows records it is given and never asks the hub."""

@@ -1,0 +1,252 @@
+"""A list that draws only its visible lines and redraws only those that changed.
+
+The cursor belongs to a key, not to a place: when rows move, it stays on its row, and that row
+stays where it was on the screen. So what a key press concerns is what the eye was on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+from rich.style import Style
+from textual import events
+from textual.binding import BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tui.keys import LIST, bindings_for
+from tui.state.cells import Cell, Column, Piece, Role, Row
+from tui.widgets.painting import PAINTED, Painter
+
+K = TypeVar("K", bound=Hashable)
+GUTTER = 2
+
+
+class LineList(ScrollView, Painter, Generic[K], can_focus=True):
+    """Rows of `columns`; `row_of` makes a key's row and is called for visible lines only."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = PAINTED
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_for(LIST)]
+
+    class Moved(Message):
+        """The cursor stands on another row."""
+
+        def __init__(self, source: LineList[Any]) -> None:
+            super().__init__()
+            self.source = source
+
+        @property
+        def control(self) -> LineList[Any]:
+            return self.source
+
+    class Opened(Moved):
+        """Enter or a double click on a row."""
+
+    def __init__(
+        self,
+        columns: tuple[Column, ...],
+        row_of: Callable[[K], Row],
+        *,
+        titles: bool = False,
+        empty: str = "",
+        element_id: str | None = None,
+    ) -> None:
+        super().__init__(id=element_id)
+        self.columns = columns
+        self.row_of = row_of
+        self.titles = titles
+        self.empty = empty
+        self.second_of: Callable[[K], Cell] | None = None
+        self.keys: Sequence[K] = ()
+        self._places: dict[K, int] = {}
+        self._cursor = 0
+        self._drawn: dict[int, tuple[K, Row | Cell]] = {}
+
+    # -- what is in it --------------------------------------------------------------------
+
+    @property
+    def selected(self) -> K | None:
+        """The key under the cursor."""
+        return self.keys[self._cursor] if self.keys else None
+
+    @property
+    def lines(self) -> int:
+        """Lines a row: two when `second_of` says what stands in the second."""
+        return 1 if self.second_of is None else 2
+
+    def show(self, keys: Sequence[K]) -> None:
+        """Take new keys, keep the cursor on its row, redraw the lines that differ."""
+        height = len(keys) * self.lines + self.titles
+        if keys != self.keys or height != self.virtual_size.height:
+            selected, offset = self.selected, self._cursor * self.lines - round(self.scroll_y)
+            self.keys = keys
+            self._places = {key: place for place, key in enumerate(keys)}
+            place = self._places.get(selected) if selected is not None else None
+            self._cursor = max(0, min(self._cursor if place is None else place, len(keys) - 1))
+            self._resize(height, self._cursor * self.lines - offset if place else None)
+            if self.selected != selected:
+                self.post_message(self.Moved(self))
+        self.redraw()
+
+    def select(self, key: K) -> bool:
+        """Put the cursor on a key; False when it is not in the list."""
+        place = self._places.get(key)
+        if place is not None:
+            self._move_to(place)
+        return place is not None
+
+    def redraw(self) -> None:
+        """Redraw the visible lines whose row is no longer what was drawn."""
+        if not self.keys:
+            self._drawn.clear()
+            self.refresh()
+            return
+        for y in range(self.titles, self.size.height):
+            drawn, now = self._drawn.get(y), self._line_at(y)
+            if drawn != now:
+                self._refresh_line(y)
+
+    def _resize(self, height: int, scroll_y: int | None) -> None:
+        changed = height != self.virtual_size.height
+        self.virtual_size = Size(0, height)
+        if changed:
+            self._drawn.clear()
+            self.refresh(layout=True)
+        if scroll_y is not None and scroll_y != round(self.scroll_y):
+            self.scroll_to(y=scroll_y, animate=False, force=True)
+        self._keep_in_view()
+
+    def _place(self, y: int) -> int:
+        """The index of the row on visible line `y`."""
+        return (round(self.scroll_y) + y - self.titles) // self.lines
+
+    def _line_at(self, y: int) -> tuple[K, Row | Cell] | None:
+        """What stands on visible line `y`: the first line of a row or its second."""
+        place = self._place(y)
+        if not 0 <= place < len(self.keys):
+            return None
+        key = self.keys[place]
+        if self.second_of is not None and (round(self.scroll_y) + y - self.titles) % 2:
+            return key, self.second_of(key)
+        return key, self.row_of(key)
+
+    def _refresh_line(self, y: int) -> None:
+        self._drawn.pop(y, None)
+        self.refresh(Region(0, y, self.size.width, 1))
+
+    # -- drawing --------------------------------------------------------------------------
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.size.width, self.base_style()
+        if self.titles and y == 0:
+            return self._title_line(width, base)
+        if not self.keys:
+            text = self.empty if y == self.titles else ""
+            return self.paint_line((Piece("  "), Piece(text, Role.MUTED)), width, base)
+        line = self._line_at(y)
+        if line is None:
+            return Strip.blank(width, base)
+        self._drawn[y] = line
+        second = self.lines == 2 and (round(self.scroll_y) + y - self.titles) % 2 == 1
+        return self._row_line(line[1], self._place(y) == self._cursor, width, base, second=second)
+
+    def _row_line(
+        self, row: Row | Cell, at_cursor: bool, width: int, base: Style, *, second: bool = False
+    ) -> Strip:
+        gutter: Cell = (Piece(" " * GUTTER),)
+        if at_cursor:
+            name = "line--cursor" if self.has_focus else "line--cursor-blurred"
+            base += self.get_component_rich_style(name, partial=True)
+            gutter = (Piece("▌ " if self.has_focus else "  ", Role.ACCENT),)
+        room = max(0, width - GUTTER - 1)
+        line = (
+            self.paint_line(cast("Cell", row), room, base)
+            if second
+            else self.paint_row(cast("Row", row), self.columns, room, base)
+        )
+        return Strip.join([self.paint_line(gutter, GUTTER, base), line]).adjust_cell_length(
+            width, base
+        )
+
+    def _title_line(self, width: int, base: Style) -> Strip:
+        row = tuple((Piece(column.title, Role.FAINT),) for column in self.columns)
+        return self._row_line(row, False, width, base)
+
+    def notify_style_update(self) -> None:
+        self._drawn.clear()
+        super().notify_style_update()
+
+    def on_resize(self) -> None:
+        self._drawn.clear()
+        self._keep_in_view()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        self._drawn.clear()
+        super().watch_scroll_y(old_value, new_value)
+
+    def on_focus(self) -> None:
+        self._refresh_cursor()
+
+    def on_blur(self) -> None:
+        self._refresh_cursor()
+
+    def _refresh_cursor(self) -> None:
+        top = self._cursor * self.lines - round(self.scroll_y) + self.titles
+        for y in range(top, top + self.lines):
+            self._refresh_line(y)
+
+    # -- moving ---------------------------------------------------------------------------
+
+    def _move_to(self, place: int) -> None:
+        place = max(0, min(place, len(self.keys) - 1))
+        if not self.keys or place == self._cursor:
+            return
+        self._refresh_cursor()
+        self._cursor = place
+        self._keep_in_view()
+        self._refresh_cursor()
+        self.post_message(self.Moved(self))
+
+    def _keep_in_view(self) -> None:
+        rows = max(1, self.size.height - self.titles)
+        top, first = round(self.scroll_y), self._cursor * self.lines
+        if first < top:
+            self.scroll_to(y=first, animate=False, force=True)
+        elif first + self.lines > top + rows:
+            self.scroll_to(y=first + self.lines - rows, animate=False, force=True)
+
+    @property
+    def _page(self) -> int:
+        return max(1, (self.size.height - self.titles) // self.lines - 1)
+
+    def action_cursor_down(self) -> None:
+        self._move_to(self._cursor + 1)
+
+    def action_cursor_up(self) -> None:
+        self._move_to(self._cursor - 1)
+
+    def action_page_down(self) -> None:
+        self._move_to(self._cursor + self._page)
+
+    def action_page_up(self) -> None:
+        self._move_to(self._cursor - self._page)
+
+    def action_first(self) -> None:
+        self._move_to(0)
+
+    def action_last(self) -> None:
+        self._move_to(len(self.keys) - 1)
+
+    def action_open(self) -> None:
+        if self.keys:
+            self.post_message(self.Opened(self))
+
+    def on_click(self, event: events.Click) -> None:
+        place = self._place(event.y)
+        if event.y >= self.titles and 0 <= place < len(self.keys):
+            self._move_to(place)
+            if event.chain == 2:
+                self.action_open()
