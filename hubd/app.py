@@ -31,6 +31,7 @@ from hubd.routes import (
     costs,
     events,
     files,
+    invitations,
     nodes,
     operations,
     tasks,
@@ -119,6 +120,7 @@ def _add_routes(api: Api, services: Services, door: Door) -> None:
     events.add(api, services.control, services.feed, services.tasks, door.calls)
     files.add(api, services.files)
     tokens.add(api, services.tokens)
+    invitations.add(api, services.invitations)
     operations.add(api, services.control, door.metrics, lambda: describe(api.endpoints))
 
 

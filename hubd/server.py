@@ -26,8 +26,8 @@ from hubd.access.limits import MAX_HEADER_BYTES
 
 logger = logging.getLogger(__name__)
 
-GIVE_UP_S = 1.2
-GRACEFUL_S = 1.0
+GIVE_UP_S = 1.0
+GRACEFUL_S = 0.8
 KEEP_ALIVE_S = 75
 """Above the client's own expiry of 60 s, so that a kept connection is never closed by the hub
 while a request is on its way."""
@@ -145,9 +145,18 @@ async def serve_until(
         await asyncio.wait({server}, timeout=GIVE_UP_S)
     finally:
         stopping.cancel()
-        if not server.done():
-            logger.info("connections cut", extra={"reason": "they did not end in time"})
-            server.cancel()
+        cut = not server.done()
+        if cut:
+            _cut(server)
         await asyncio.wait({server, stopping})
-    if not server.cancelled() and (error := server.exception()) is not None:
+    if not cut and (error := server.exception()) is not None:
         raise error
+
+
+def _cut(server: asyncio.Task[None]) -> None:
+    """Leave the connections that do not end; what Hypercorn says of that is of no use."""
+    logger.info("connections cut", extra={"reason": "they did not end in time"})
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: logger.debug("cut", extra={"context": context.get("message")})
+    )
+    server.cancel()

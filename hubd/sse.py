@@ -73,24 +73,27 @@ class Outlet:
         with calls.stream(token_id, self.end):
             pump = asyncio.create_task(self._pump(), name="sse-pump")
             try:
-                while True:
-                    try:
-                        async with asyncio.timeout(self._keepalive_s):
-                            await self._ready.wait()
-                    except TimeoutError:
-                        yield KEEPALIVE
-                        continue
-                    self._ready.clear()
+                while self._buffer or not self._done:
                     if self._buffer:
                         chunk = bytes(self._buffer)
                         self._buffer.clear()
                         self._room.set()
                         yield chunk
-                    elif self._done:
-                        return
+                    elif not await self._anything():
+                        yield KEEPALIVE
             finally:
                 pump.cancel()
                 await asyncio.wait([pump])
+
+    async def _anything(self) -> bool:
+        """Wait for a chunk or the end; False when it stayed silent."""
+        self._ready.clear()
+        try:
+            async with asyncio.timeout(self._keepalive_s):
+                await self._ready.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _pump(self) -> None:
         try:

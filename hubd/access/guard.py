@@ -12,13 +12,14 @@ from common.logs import TOKEN_PATTERN
 from common.version import PROTOCOL
 from hubd.access.errors import (
     BadRequestError,
+    HeadersTooLargeError,
     NotAllowedError,
     TokenInUrlError,
     UnauthorizedError,
     UpgradeRequiredError,
 )
 from hubd.access.hosts import HostRules
-from hubd.access.limits import MAX_URL_BYTES, RateLimit
+from hubd.access.limits import MAX_HEADER_BYTES, MAX_URL_BYTES, RateLimit
 from hubd.access.lockout import Lockout, canonical_address
 from hubd.access.roles import BOUND, OPEN, ROLES
 from hubd.domain.actors import Verified
@@ -59,6 +60,10 @@ class Guard:
         server = request.scope.get("server") or ("", None)
         self.hosts.check_host(request.headers.get("Host"), str(server[0]))
         self.hosts.check_origin(request.headers.get("Origin"))
+        if sum(len(name) + len(value) for name, value in request.scope["headers"]) > (
+            MAX_HEADER_BYTES
+        ):
+            raise HeadersTooLargeError(f"the headers have more than {MAX_HEADER_BYTES} bytes")
         query = request.query_string
         if len(request.path) + len(query) > MAX_URL_BYTES:
             raise BadRequestError(f"the address is longer than {MAX_URL_BYTES} bytes")
@@ -76,13 +81,13 @@ class Guard:
         token = token.strip()
         client = request.scope.get("client") or ("", 0)
         address = canonical_address(str(client[0]))
-        self.lockout.check(address, token)
         if scheme.lower() != "bearer" or not token:
             # Not a guess: counting it would lock out whoever opens the hub in a browser.
             raise UnauthorizedError(
                 "send a token: Authorization: Bearer mesh_… "
                 "(make one on the hub with: mesh token new --role operator)"
             )
+        self.lockout.check(address, token)
         verified = await self.tokens.verify(token)
         if verified is None:
             if self.lockout.failed(address, token):

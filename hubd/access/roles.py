@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from common.wire.admin import Role
 
 OPERATOR, VIEWER, NODE, BRIDGE = Role.OPERATOR, Role.VIEWER, Role.NODE, Role.BRIDGE
+INVITE = Role.INVITE
 
 OPEN: frozenset[Role] = frozenset()
 """No token asked for."""
@@ -19,6 +20,7 @@ _CONTROL = frozenset({OPERATOR})
 _LOOK = frozenset({OPERATOR, VIEWER})
 _WORK = frozenset({NODE})
 _BRIDGE = frozenset({BRIDGE})
+_JOIN = frozenset({INVITE})
 _ANY = frozenset(Role)
 
 ROLES: Mapping[str, frozenset[Role]] = {
@@ -63,6 +65,8 @@ ROLES: Mapping[str, frozenset[Role]] = {
     "GET /v1/tokens": _CONTROL,
     "POST /v1/tokens": _CONTROL,
     "DELETE /v1/tokens/<token_id>": _CONTROL,
+    "GET /v1/invitations/<token_id>": OPEN,
+    "POST /v1/join": _JOIN,
 }
 
 BOUND: frozenset[str] = frozenset(

@@ -21,6 +21,7 @@ from common.wire.events import Event, Snapshot
 from common.wire.nodes import Claim, RegisterNode
 from common.wire.tasks import SubmitTask
 from hubd.calls import MAX_STREAMS_PER_TOKEN, OpenCalls
+from hubd.services.feed import Feed
 from hubd.sse import KEEPALIVE, KEEPALIVE_S, Outlet, frame
 from tests.contract.hubd.harness import RunningHub, issue, local_hub, revoke, until
 
@@ -77,8 +78,9 @@ async def test_an_id_that_cannot_be_continued_is_answered_with_a_reset(
 
 
 async def test_a_slow_reader_is_cut_off_harms_nobody_and_resumes_without_a_gap(
-    hub: RunningHub,
+    hub: RunningHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Feed.follow, "__kwdefaults__", {"capacity": 100})
     operator = OperatorApi(await hub.client(timeout_s=30))
     token = await hub.token(Role.OPERATOR)
     async with operator.client:
@@ -89,13 +91,13 @@ async def test_a_slow_reader_is_cut_off_harms_nobody_and_resumes_without_a_gap(
         slow.connect((host, int(port)))
         slow.sendall(
             f"GET /v1/events HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
-            f"Last-Event-ID: {start}\r\n\r\n".encode()
+            f"Last-Event-ID: {start}\r\nConnection: close\r\n\r\n".encode()
         )
-        count = 1600
+        count = 600
         quick = asyncio.create_task(_take(hub, start, count))
         async with asyncio.TaskGroup() as group:
-            for worker in range(8):
-                group.create_task(_submit(operator, 200, "y" * 9000, worker * 200))
+            for worker in range(6):
+                group.create_task(_submit(operator, 100, "y" * 12_000, worker * 100))
         whole = await quick
         assert len({event.seq for event in whole}) == count
 
