@@ -24,6 +24,7 @@ from agentd.contact import Contact, Standing
 from agentd.daemon import Daemon, disk_refusal, end_leftovers, guarded
 from agentd.git import Git
 from agentd.journal import Journal, places_in_use
+from agentd.keepawake import KeepAwake, caffeinate
 from agentd.runners.protocol import Runner, RunnerFacts
 from agentd.runners.registry import make_runner
 from agentd.slots import Slots
@@ -184,6 +185,7 @@ def _compose(
     return Daemon(
         contact=contact,
         collector=collector,
+        keep_awake=KeepAwake(caffeinate(agent.keep_awake), busy=lambda: slots.busy),
         slots=slots,
         slot_count=agent.slots,
         spool=spool,

@@ -24,7 +24,8 @@ from common.wire.nodes import (
 logger = logging.getLogger(__name__)
 
 RETRY_FIRST_S = 0.3
-RETRY_CAP_S = 8.0
+RETRY_CAP_S = 5.0
+SELF_TEST_EVERY_S = 60.0
 
 
 class ContactHub(Protocol):
@@ -95,9 +96,10 @@ class Contact:
         self._check = check
         self._self_test = self_test
         self._facts: dict[str, Any] | None = None
+        self._tested_at: float | None = None
         self._last_contact_at = clock.monotonic()
         self._terms: Registered | None = None
-        self.registered = asyncio.Event()
+        self.in_touch = asyncio.Event()
 
     async def run(self) -> None:
         """Beat for ever. Whatever goes wrong is logged once, retried, and ends no other loop."""
@@ -111,6 +113,7 @@ class Contact:
                 if not lost:
                     logger.warning("hub contact lost", extra={"error": error.message})
                 lost = True
+                self.in_touch.clear()
                 self._after_failure(error)
                 await asyncio.sleep(backoff.next_s())
                 continue
@@ -142,14 +145,20 @@ class Contact:
             )
         )
         self._last_contact_at = self._clock.monotonic()
-        self.registered.set()
+        self.in_touch.set()
         for fence in reply.kill:
             await self._crew.kill(fence)
         for order in reply.answers:
             await self._crew.take_answer(order)
         if reply.self_test:
-            self._facts = await self._self_test()
-            self._standing.news.set()
+            await self._test_itself()
+
+    async def _test_itself(self) -> None:
+        """An open breaker asks with every heartbeat; the finding goes out with the next one."""
+        now = self._clock.monotonic()
+        if self._tested_at is None or now - self._tested_at > SELF_TEST_EVERY_S:
+            self._tested_at = now
+            self._facts = self._registration.facts | await self._self_test()
 
     async def _pause(self, heartbeat_s: float) -> None:
         with suppress(TimeoutError):

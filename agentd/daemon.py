@@ -15,6 +15,7 @@ from agentd.collect import Collector
 from agentd.contact import Contact, Standing
 from agentd.guardian import sweep_all
 from agentd.journal import Journal, lost_result
+from agentd.keepawake import KeepAwake
 from agentd.slots import Slots
 from agentd.spool import Spool
 from agentd.stops import Reason, Stop
@@ -39,6 +40,7 @@ class Daemon:
         *,
         contact: Contact,
         collector: Collector,
+        keep_awake: KeepAwake,
         slots: Slots,
         slot_count: int,
         spool: Spool,
@@ -47,6 +49,7 @@ class Daemon:
     ) -> None:
         self._contact = contact
         self._collector = collector
+        self._keep_awake = keep_awake
         self._slots = slots
         self._slot_count = slot_count
         self._spool = spool
@@ -75,14 +78,14 @@ class Daemon:
             "claims": self._claims,
             "spool": self._spool.run,
             "collection": self._collector.run,
+            "keep awake": self._keep_awake.run,
         }
         for number in range(self._slot_count):
             loops[f"slot {number}"] = self._slots.run_slot
         return loops
 
     async def _claims(self) -> None:
-        await self._contact.registered.wait()
-        await self._slots.run_claims()
+        await self._slots.run_claims(self._contact.in_touch)
 
     async def _drain(self, signals: StopSignals) -> None:
         self._standing.drain()

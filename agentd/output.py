@@ -27,6 +27,7 @@ from common.wire.nodes import Applied, OutputItem, OutputKind, PostOutput
 logger = logging.getLogger(__name__)
 
 FLUSH_S = 0.25
+RETRY_FIRST_S = 0.5
 BATCH_ITEMS = 200
 MAX_WAITING = 5000
 TEXT_CHARS = 20_000
@@ -129,7 +130,7 @@ class OutputFeed:
             await self._deliver(batch)
 
     async def _deliver(self, batch: PostOutput) -> None:
-        backoff = Backoff(first_s=0.5, cap_s=10.0)
+        backoff = Backoff(first_s=RETRY_FIRST_S, cap_s=10.0)
         while True:
             try:
                 await self._sink.output(self._fence, batch)

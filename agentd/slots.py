@@ -88,9 +88,11 @@ class Slots:
         for attempt in self._running.values():
             attempt.stop(stop, hurry=hurry)
 
-    async def run_claims(self) -> None:
-        """Ask for work whenever a slot is free and the node accepts; raises what the hub says."""
+    async def run_claims(self, in_touch: asyncio.Event) -> None:
+        """Ask for work whenever a slot is free, the node accepts and the hub answers heartbeats;
+        raises what the hub says."""
         while not self._standing.draining:
+            await in_touch.wait()
             if self.free > 0 and self._standing.accepting:
                 for lease in await self._claim():
                     await self._take(lease)

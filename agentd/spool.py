@@ -12,8 +12,9 @@ from typing import Protocol
 
 import msgspec
 
-from common.client import HubError
+from common.client import HubError, HubUnreachableError
 from common.paths import make_private_dir, write_private_file
+from common.supervise import Backoff
 from common.wire.nodes import Applied, PostResult
 
 logger = logging.getLogger(__name__)
@@ -54,13 +55,18 @@ class Spool:
         self._news.set()
 
     async def run(self) -> None:
-        """Deliver whatever comes; raises when the hub is away, so that its owner backs off."""
+        """Deliver whatever comes, and again what the hub could not take."""
+        backoff = Backoff(first_s=0.3, cap_s=5.0)
         while True:
             await self._news.wait()
-            await self.deliver()
             self._news.clear()
-            if self.fences():
+            try:
+                await self.deliver()
+                backoff.reset()
+            except (HubUnreachableError, HubError) as error:
+                logger.debug("results wait for the hub", extra={"error": error.message})
                 self._news.set()
+                await asyncio.sleep(backoff.next_s())
 
     async def deliver(self) -> None:
         """Try every result once; raises HubUnreachableError or HubError if one must wait."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 KILL_WAIT_S = 3.0
 MAX_ROUNDS = 5
+LOOK_EVERY_S = 0.01
 INIT_PID = 1
 
 
@@ -99,8 +101,15 @@ def sweep(
                 stray.kill()
             except psutil.Error:
                 continue
-        psutil.wait_procs(strays, timeout=wait_s)
+        _wait_for_end(strays, wait_s)
     return len(ended)
+
+
+def _wait_for_end(processes: list[psutil.Process], wait_s: float) -> None:
+    """Not psutil.wait_procs: it would reap a child whose exit code asyncio waits for."""
+    until = time.monotonic() + wait_s
+    while any(map(_alive, processes)) and time.monotonic() < until:
+        time.sleep(LOOK_EVERY_S)
 
 
 def _of_user(process: psutil.Process, user: int) -> bool:
