@@ -280,9 +280,11 @@ class Attempt:
 
     def _result(self, ended: Ended) -> PostResult:
         outcome, error, stop = ended.outcome, ended.error, self._order.stop
+        final = ended.final
         # A run that had ended by itself before the order reached it tells its own truth.
         if stop is not None and outcome not in (Outcome.OK, Outcome.PROVIDER_LIMIT):
             outcome, error = OUTCOMES[stop.reason], stop.detail or error
+            final = stop.reason is Reason.TIMED_OUT
         return PostResult(
             outcome=outcome,
             text=ended.text[:TEXT_CHARS],
@@ -292,6 +294,7 @@ class Attempt:
             error=error[:ERROR_CHARS] if error else None,
             resets_at=ended.resets_at,
             partial=ended.partial,
+            final=final,
             runner=self._means.runner.name,
             approval_code=stop.code if stop and outcome is Outcome.PARKED else None,
         )

@@ -49,6 +49,17 @@ def classify(fold: Fold, end: Exit) -> Ended:
         cost_usd=fold.cost_usd,
         resets_at=fold.resets_at if outcome is Outcome.PROVIDER_LIMIT else None,
         partial=fold.partial,
+        final=outcome is Outcome.TASK_ERROR and _is_final(fold),
+    )
+
+
+def _is_final(fold: Fold) -> bool:
+    """A cap of the task or the model's own word: a decision for a person, not for a retry."""
+    result = fold.result or {}
+    return (
+        result.get("subtype") in ("error_max_turns", "error_max_budget_usd")
+        or result.get("stop_reason") == "refusal"
+        or any(error.get("error") == "max_output_tokens" for error in fold.errors)
     )
 
 

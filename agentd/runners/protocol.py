@@ -121,7 +121,8 @@ class LimitNoticed:
 class Ended:
     """How a run ended. `cost_usd` is the runner's own figure; None when nobody knows.
 
-    `partial` says that `usage` is what was seen before the end, not the runner's final account.
+    `partial` says that `usage` is what was seen before the end, not the runner's final account;
+    `final` that trying the same again would only cost the same again.
     """
 
     outcome: Outcome
@@ -132,6 +133,7 @@ class Ended:
     cost_usd: float | None = None
     resets_at: datetime | None = None
     partial: bool = False
+    final: bool = False
 
 
 Event = (

@@ -231,7 +231,8 @@ class StartAttempt(Struct, frozen=True, kw_only=True):
 
 class PostResult(Struct, frozen=True, kw_only=True):
     """`outcome` is one of `Outcome`; a word the hub does not know is kept and treated as
-    `task_error`. `partial`: the usage is what was seen before a kill."""
+    `task_error`. `partial`: the usage is what was seen before a kill. `final`: a cap was reached or
+    the model refused, so the same again would only cost the same again."""
 
     outcome: Annotated[str, Meta(min_length=1, max_length=64)]
     text: Annotated[str, Meta(max_length=900_000)] = ""
@@ -241,6 +242,7 @@ class PostResult(Struct, frozen=True, kw_only=True):
     error: Annotated[str, Meta(max_length=8000)] | None = None
     resets_at: datetime | None = None
     partial: bool = False
+    final: bool = False
     runner: Annotated[str, Meta(max_length=64)] | None = None
     approval_code: Annotated[str, Meta(max_length=8)] | None = None
     """With outcome `parked`: the question the attempt waits for."""

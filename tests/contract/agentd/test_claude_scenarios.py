@@ -200,6 +200,7 @@ async def test_a_budget_stops_the_attempt(
     )
     assert result.outcome == Outcome.TASK_ERROR
     assert "budget" in (result.error or "").lower()
+    assert result.final
     assert_books_agree(result, model_api)
     assert result.cost_usd is not None
     assert 0.004 <= result.cost_usd < 0.01
@@ -294,6 +295,7 @@ async def test_a_timeout_ends_the_attempt(
     )
     assert result.outcome == Outcome.TASK_ERROR
     assert result.error == "ended after 2 s"
+    assert result.final
 
 
 async def test_five_at_once_each_have_their_own_answer(

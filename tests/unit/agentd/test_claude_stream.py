@@ -248,6 +248,7 @@ def test_a_cap_is_the_tasks_own_and_keeps_what_was_said(subtype: str) -> None:
     assert ended.outcome is Outcome.TASK_ERROR
     assert "Reached it" in (ended.error or "")
     assert ended.text == "So far."
+    assert ended.final
 
 
 STOPPED = result(subtype="error_during_execution", is_error=True, result=None, errors=["aborted"])
@@ -298,3 +299,11 @@ def test_an_end_without_a_result_is_judged_by_the_exit(
     ended = classify(folded, end)
     assert ended.outcome is outcome
     assert ended.error
+
+
+def test_only_a_cap_or_the_models_own_word_is_final() -> None:
+    refused = api_error("invalid_request", 400, stop_reason="refusal")
+    assert classify(fold(*refused), FAILED).final
+    assert classify(fold(*api_error("max_output_tokens", None)), FAILED).final
+    assert not classify(fold(init(), STOPPED), FAILED).final
+    assert not classify(fold(*api_error("server_error", 500)), FAILED).final
