@@ -34,13 +34,18 @@ from hubd.domain.actors import Actor
 from hubd.ops.backup import (
     BackupError,
     BackupState,
-    check_integrity,
     keep_backups,
     make_backup,
     restore,
 )
 from hubd.ops.figures import watch
-from hubd.ops.identity import DatabaseReplacedError, Identity, refuse_missing, watch_identity
+from hubd.ops.identity import (
+    DatabaseReplacedError,
+    Identity,
+    check_soundness,
+    refuse_missing,
+    watch_identity,
+)
 from hubd.ops.log_context import add_request_fields
 from hubd.ops.metrics import Metrics
 from hubd.server import Address, Tls, find_tls, listen, refuse_open_bind, serve_until, url_of
@@ -80,6 +85,7 @@ def run(loaded: LoadedConfig) -> None:
     make_private_dir(paths.state_dir)
     with single_instance(paths.lock_file(DAEMON), DAEMON):
         refuse_missing(paths.hub_db, marks_path(paths.hub_db))
+        check_soundness(paths.hub_db)
         asyncio.run(_run_until_signal(loaded.config, paths, address, tls))
 
 
@@ -112,7 +118,6 @@ class Hub:
         `announce` is called with the URL once the socket listens.
         """
         async with _open_services(self.config, self.paths, self.clock) as (database, services):
-            await check_integrity(database)
             calls, metrics = OpenCalls(), Metrics()
             supervisor = Supervisor(clock=self.clock, fatal=(DatabaseReplacedError,))
             backups = BackupState()
@@ -186,6 +191,7 @@ def _with_services(loaded: LoadedConfig, work: Callable[[Services], Awaitable[T]
     paths, clock = loaded.paths, SystemClock()
     make_private_dir(paths.state_dir)
     refuse_missing(paths.hub_db, marks_path(paths.hub_db))
+    check_soundness(paths.hub_db)
 
     async def worked() -> T:
         async with _open_services(loaded.config, paths, clock) as (_, services):

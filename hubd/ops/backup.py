@@ -20,8 +20,6 @@ from pathlib import Path
 from common.clock import Clock, to_datetime
 from common.errors import MeshError
 from common.paths import make_private_dir
-from hubd.errors import DatabaseError
-from hubd.store.database import Database
 from hubd.store.epoch import Marks, current_marks, read_marks, write_marks
 from hubd.store.migrate import migrations, user_version
 
@@ -128,16 +126,6 @@ async def keep_backups(
             raise
         state.last_at, state.last_bytes = clock.now(), file.stat().st_size
         logger.info("backup made", extra={"file": file.name, "bytes": state.last_bytes})
-
-
-async def check_integrity(database: Database) -> None:
-    """Raise DatabaseError unless SQLite finds the database sound."""
-    rows = await database.maintain(lambda conn: conn.execute("PRAGMA quick_check(3)").fetchall())
-    if rows != [("ok",)]:
-        raise DatabaseError(
-            f"{database.path} is damaged ({rows[0][0]}). Restore a backup: mesh-hubd restore FILE "
-            f"(they are in {database.path.parent / 'backups'})"
-        )
 
 
 def restore(backup: Path, path: Path, *, clock: Clock) -> Path | None:

@@ -167,8 +167,10 @@ async def run(home: Path, env: dict[str, str], *, kills: int, seed: int) -> Ledg
 async def _drained(chaos: Chaos) -> None:
     async with await process_client(chaos) as client, asyncio.timeout(60):
         operator = OperatorApi(client)
-        while (await operator.tasks(state="waiting,live", limit=1)).tasks:
+        unfinished = True
+        while unfinished:
             await asyncio.sleep(0.1)
+            unfinished = bool((await operator.tasks(state="waiting,live", limit=1)).tasks)
 
 
 async def process_client(chaos: Chaos) -> HubClient:

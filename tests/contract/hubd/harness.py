@@ -70,6 +70,7 @@ class RunningHub:
     url: str = ""
     tokens: dict[str, str] = field(default_factory=dict)
     ca_file: Path | None = None
+    ended: asyncio.Task[None] | None = None
 
     async def token(self, role: Role, name: str | None = None) -> str:
         key = f"{role}:{name}" if name else str(role)
@@ -100,7 +101,7 @@ async def local_hub(
         await asyncio.wait([task, listening], return_when=asyncio.FIRST_COMPLETED)
         if not listening.done():
             await task
-        yield RunningHub(home, listening.result())
+        yield RunningHub(home, listening.result(), ended=task)
     finally:
         stop.set()
         await task
@@ -155,6 +156,9 @@ class HubProcess:
             if line.startswith(b"{"):
                 found.append(json.loads(line))
         return found
+
+    def logged(self, event: str) -> bool:
+        return self._line(event, 0) is not None
 
     def _line(self, event: str, begin: int) -> dict[str, Any] | None:
         assert self.process is not None

@@ -21,7 +21,14 @@ from common.wire.tasks import SubmitTask
 from hubd.ops.backup import backups_in, make_backup, too_many
 from hubd.ops.identity import DatabaseReplacedError, Identity, check_identity
 from hubd.store.migrate import migrations
-from tests.contract.hubd.harness import HubProcess, RunningHub, issue, local_hub, run_hubd
+from tests.contract.hubd.harness import (
+    HubProcess,
+    RunningHub,
+    issue,
+    local_hub,
+    run_hubd,
+    until_now,
+)
 
 
 def _sentence(process_stderr: str) -> str:
@@ -108,6 +115,7 @@ def test_a_folder_others_may_enter_is_refused(hub_env: dict[str, str], mesh_home
 def test_everything_it_writes_is_private(hub_process: HubProcess) -> None:
     hub_process.env["MESH_HUB__BACKUP_EVERY_S"] = "3600"
     hub_process.start()
+    until_now(lambda: hub_process.logged("backup made"), "a backup")
     hub_process.stop()
     found = list(hub_process.home.rglob("*"))
     assert any(file.parent.name == "backups" for file in found)
@@ -175,18 +183,17 @@ async def test_a_hub_whose_database_was_replaced_stops_with_that_error(
     mesh_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hubd.ops.identity.CHECK_EVERY_S", 0.01)
+
+    async def run_until_replaced() -> None:
+        async with local_hub(mesh_home) as hub:
+            shutil.copy(mesh_home / "hub.db", mesh_home / "copy.db")
+            os.replace(mesh_home / "copy.db", mesh_home / "hub.db")
+            assert hub.ended
+            async with asyncio.timeout(10):
+                await hub.ended
+
     with pytest.raises(DatabaseReplacedError):
-        async with local_hub(mesh_home), asyncio.timeout(10):
-            database = mesh_home / "hub.db"
-            shutil.copy(database, mesh_home / "copy.db")
-            os.replace(mesh_home / "copy.db", database)
-            while not _refuses(mesh_home):
-                await asyncio.sleep(0)
-
-
-def _refuses(home: Path) -> bool:
-    """Whether the hub has closed its database: then its write-ahead log is gone."""
-    return not (home / "hub.db-wal").exists()
+        await run_until_replaced()
 
 
 async def test_backups_are_whole_private_and_only_so_many(hub: RunningHub, mesh_home: Path) -> None:

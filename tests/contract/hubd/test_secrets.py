@@ -1,4 +1,4 @@
-"""A canary through every road: tokens, prompts and texts leave no trace where they do not belong."""
+"""A canary on every road: tokens, prompts and texts are not found where they do not belong."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ async def test_old_tls_is_refused(mesh_home: Path, tmp_path: Path) -> None:
         context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
         context.check_hostname = False
         context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
             context.maximum_version = ssl.TLSVersion.TLSv1_1
         async with httpx.AsyncClient(verify=context, trust_env=False) as client:
             with pytest.raises(httpx.TransportError):
