@@ -12,7 +12,9 @@ from typing import TextIO
 
 from common.clock import to_datetime
 
-TOKEN_PATTERN = re.compile(r"mesh_(?:operator|viewer|node|bridge)_[A-Za-z0-9]+_[A-Za-z0-9_-]{20,}")
+TOKEN_PATTERN = re.compile(
+    r"mesh_(?:operator|viewer|node|bridge|invite)_[A-Za-z0-9]+_[A-Za-z0-9_-]{20,}"
+)
 
 _STANDARD_FIELDS = frozenset(
     vars(logging.LogRecord("", 0, "", 0, "", (), None)) | {"message": "", "asctime": ""}

@@ -15,6 +15,8 @@ class Role(StrEnum):
     NODE = "node"
     """Bound to one node name."""
     BRIDGE = "bridge"
+    INVITE = "invite"
+    """Good for one thing, once: to be exchanged for the token it stands for."""
 
 
 class Hold(Struct, frozen=True, kw_only=True):
@@ -67,11 +69,12 @@ class Costs(Struct, frozen=True, kw_only=True):
 
 
 class Token(Struct, frozen=True, kw_only=True):
-    """A bearer token without its secret."""
+    """A bearer token without its secret. `grants`: what an invitation is exchanged for."""
 
     id: str
     role: Role
     name: str
+    grants: Role | None = None
     created_at: datetime
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
@@ -79,15 +82,39 @@ class Token(Struct, frozen=True, kw_only=True):
 
 
 class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`grants` and a default time to live of 15 minutes are for invitations; `name` is then the
+    name of the token they are exchanged for, and left out when the newcomer may choose it."""
+
     role: Role
     name: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     ttl_s: Annotated[float, Meta(gt=0)] | None = None
+    grants: Role | None = None
 
 
 class IssuedToken(Token, frozen=True, kw_only=True):
     """The only answer that ever holds a token's text."""
 
     token: str
+
+
+class InvitationState(StrEnum):
+    OPEN = "open"
+    USED = "used"
+    """Or taken back."""
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+class Invitation(Struct, frozen=True, kw_only=True):
+    """Whether an invitation can still be used: asked before its secret is sent."""
+
+    state: InvitationState
+
+
+class JoinMesh(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/join`. `name`: the newcomer's own, where the invitation has none."""
+
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None = None
 
 
 class TokenList(Struct, frozen=True, kw_only=True):

@@ -216,6 +216,7 @@ def token(row: TokenRow) -> Token:
         id=row.id,
         role=row.role,
         name=row.name,
+        grants=row.grants,
         created_at=to_datetime(row.created_at),
         expires_at=to_datetime_or_none(row.expires_at),
         last_used_at=to_datetime_or_none(row.last_used_at),

@@ -8,6 +8,8 @@ import re
 import secrets
 from dataclasses import replace
 
+import msgspec
+
 from common.clock import to_datetime, to_datetime_or_none
 from common.wire.admin import IssuedToken, NewToken, Role, Token, TokenList
 from common.wire.events import Entity
@@ -21,6 +23,9 @@ from hubd.store.transaction import Tx
 
 TOUCH_EVERY_S = 300.0
 """`last_used_at` is written at most this often, not with every request."""
+
+INVITATION_S = 900.0
+"""How long an invitation can be used, unless somebody says otherwise."""
 
 _TOKEN = re.compile(r"^mesh_([a-z]+)_([0-9a-f]{12})_([A-Za-z0-9_-]{43})$")
 _NO_HASH = hashlib.sha256(b"").hexdigest()
@@ -94,14 +99,16 @@ def issue(tx: Tx, request: NewToken, by: str) -> IssuedToken:
     """A new token; its text is in the answer and nowhere else."""
     if request.role is Role.NODE and not request.name:
         raise InvalidError("a node token is bound to one node: name it")
+    request = _completed(request)
     secret = secrets.token_urlsafe(32)
     row = TokenRow(
         id=secrets.token_hex(6),
         role=request.role,
-        name=request.name or request.role.value,
+        name=request.name or "",
         secret_hash=hash_secret(secret),
         created_at=tx.now,
         expires_at=None if request.ttl_s is None else tx.now + request.ttl_s,
+        grants=request.grants,
     )
     tokens.insert(tx.conn, row)
     detail = {"role": row.role.value, "name": row.name, "by": by}
@@ -110,7 +117,23 @@ def issue(tx: Tx, request: NewToken, by: str) -> IssuedToken:
         id=row.id,
         role=row.role,
         name=row.name,
+        grants=row.grants,
         created_at=to_datetime(row.created_at),
         expires_at=to_datetime_or_none(row.expires_at),
         token=f"mesh_{row.role.value}_{row.id}_{secret}",
+    )
+
+
+def _completed(request: NewToken) -> NewToken:
+    """The request with what was left to us; raises InvalidError for a contradiction."""
+    if request.role is not Role.INVITE:
+        if request.grants is not None:
+            raise InvalidError(
+                "only an invitation is exchanged for another token: leave out grants"
+            )
+        return msgspec.structs.replace(request, name=request.name or request.role.value)
+    if request.grants is Role.INVITE:
+        raise InvalidError("an invitation cannot be exchanged for an invitation")
+    return msgspec.structs.replace(
+        request, grants=request.grants or Role.NODE, ttl_s=request.ttl_s or INVITATION_S
     )

@@ -20,6 +20,7 @@ from hubd.services.dispatcher import Dispatcher
 from hubd.services.env import Env
 from hubd.services.feed import Feed
 from hubd.services.files import Files
+from hubd.services.invitations import Invitations
 from hubd.services.money import Money
 from hubd.services.nodes import LeaseBook, Nodes
 from hubd.services.output import OutputFeed
@@ -47,6 +48,7 @@ class Services:
     output: OutputFeed
     files: Files
     tokens: Tokens
+    invitations: Invitations
     dispatcher: Dispatcher
     reaper: Reaper
     loops: Mapping[str, Loop]
@@ -89,6 +91,7 @@ def build_services(
         output=output,
         files=Files(database),
         tokens=Tokens(database),
+        invitations=Invitations(database),
         dispatcher=dispatcher,
         reaper=reaper,
         loops={"dispatcher": dispatcher.run, "reaper": reaper.run},

@@ -19,9 +19,10 @@ class TokenRow:
     expires_at: float | None = None
     last_used_at: float | None = None
     revoked_at: float | None = None
+    grants: Role | None = None
 
 
-TOKENS = Mapper("tokens", TokenRow, key="id", decode={"role": Role})
+TOKENS = Mapper("tokens", TokenRow, key="id", decode={"role": Role, "grants": Role})
 TOUCH = "UPDATE tokens SET last_used_at = :at WHERE id = :id"
 
 
