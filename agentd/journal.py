@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import msgspec
 
-from common.paths import make_private_dir, write_private_file
+from common.paths import make_private_dir
 from common.wire.nodes import PostResult
 from common.wire.tasks import Outcome, Usage
 
@@ -39,7 +40,13 @@ class Journal:
         self.folder = make_private_dir(folder)
 
     def write(self, entry: Entry) -> None:
-        write_private_file(self._path(entry.fence), msgspec.json.encode(entry).decode())
+        """Whole or not at all, but not forced to the disk: after a power cut nothing runs."""
+        path = self._path(entry.fence)
+        temporary = path.with_suffix(".new")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(entry))
+        temporary.replace(path)
 
     def remove(self, fence: int) -> None:
         self._path(fence).unlink(missing_ok=True)
