@@ -31,12 +31,16 @@ SECTIONS = {
         "down": Entry("cli.commands.up:down", "Stop it."),
         "restart": Entry("cli.commands.up:restart", "Stop and start it, or one daemon of it."),
         "status": Entry("cli.commands.status:status", "What runs, and what the mesh is doing."),
+        "logs": Entry("cli.commands.logs:logs", "What the daemons of this machine wrote."),
+        "backup": Entry("cli.commands.backup:backup", "Back the hub's database up, or list."),
+        "restore": Entry("cli.commands.backup:restore", "Put a backup in its place."),
         "demo": Entry("cli.commands.demo:demo", "Try a whole mesh with simulated Messages."),
+        "completion": Entry("cli.commands.completion:completion", "Complete commands by TAB."),
         "version": Entry("cli.commands.version:version", "Versions of this program and the hub."),
     },
     "Give work": {
         "submit": Entry("cli.commands.submit:submit", "Submit a task; --wait for its answer."),
-        "say": Entry("cli.commands.say:say", "Say a line as if it were texted."),
+        "say": Entry("cli.commands.submit:say", "Say a line as if it were texted."),
     },
     "Answer": {
         "pending": Entry("cli.commands.approvals:pending", "List the questions that wait for you."),

@@ -86,8 +86,9 @@ def _wanted(text: str, *, project: str | None, ask: bool, **options: Any) -> Sub
 
 def _accepted(task: Task) -> str:
     ask = f" (mesh approve {task.approval_code})" if task.approval_code else ""
-    why = f": {plain(task.wait_reason)}" if task.wait_reason else ""
-    return f"#{task.id} {word_of(task.state)}{why}{ask}"
+    word = word_of(task.state)
+    why = f": {plain(task.wait_reason)}" if task.wait_reason and task.wait_reason != word else ""
+    return f"#{task.id} {word}{why}{ask}"
 
 
 @click.command()
