@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from agentd.attachments import FileSource, fetch, prompt_with
 from agentd.environment import attempt_environment
 from agentd.errors import AgentError, ProjectError, SpecialistError
 from agentd.journal import Entry, Journal
@@ -34,7 +35,7 @@ from agentd.specialists import Specialist
 from agentd.spool import Spool
 from agentd.stops import OUTCOMES, Reason, Stop, StopOrder
 from agentd.sweep import Mark, sweep
-from agentd.workspace import Workspace
+from agentd.workspace import Place, Workspace
 from common.client import HubError, HubUnreachableError
 from common.clock import Clock, to_datetime
 from common.supervise import Backoff
@@ -51,7 +52,7 @@ ERROR_CHARS = 8000
 LAST_OUTPUT_S = 2.0
 
 
-class AttemptHub(OutputSink, QuestionSink, Protocol):
+class AttemptHub(FileSource, OutputSink, QuestionSink, Protocol):
     """What an attempt says to the hub; its result goes by the spool."""
 
     async def start(self, fence: int, start: StartAttempt) -> Applied: ...
@@ -167,7 +168,10 @@ class Attempt:
     async def _execute(self) -> PostResult:
         place = await self._means.workspace.prepare(self.lease)
         self._note(folder=str(place.folder))
-        run = await self._means.runner.start(self._job(place.folder, trusted=place.trusted))
+        files = self.lease.task.files
+        paths = await fetch(self._means.hub, files, place.folder)
+        prompt = prompt_with(self.lease.task.prompt, paths, len(files) - len(paths))
+        run = await self._means.runner.start(self._job(prompt, place))
         self._desk = QuestionDesk(
             self.fence,
             self._means.hub,
@@ -248,7 +252,7 @@ class Attempt:
                 detail = f"ended after {limits.silence_s:.0f} s without any output"
                 self._order.give(Stop(Reason.SILENT, detail))
 
-    def _job(self, folder: Path, *, trusted: bool) -> Job:
+    def _job(self, prompt: str, place: Place) -> Job:
         task = self.lease.task
         means = self._means
         specialist = None
@@ -261,8 +265,8 @@ class Attempt:
                 )
         return Job(
             fence=self.fence,
-            prompt=task.prompt,
-            folder=folder,
+            prompt=prompt,
+            folder=place.folder,
             environment=attempt_environment(
                 means.environment,
                 means.configured_env,
@@ -275,7 +279,7 @@ class Attempt:
             resume=task.resume,
             max_cost_usd=task.max_cost_usd,
             max_turns=means.limits.max_turns,
-            trust_project=trusted,
+            trust_project=place.trusted,
         )
 
     def _result(self, ended: Ended) -> PostResult:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import unquote
 
 import httpx
 import msgspec
 
 from common.client.credentials import Credentials
-from common.errors import MeshError
+from common.errors import ConfigError, MeshError
 from common.version import PROTOCOL
 from common.wire.admin import ErrorBody
 
@@ -39,6 +42,14 @@ class HubUnreachableError(MeshError):
     code = "hub_unreachable"
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Fetched bytes and what they are called, when the hub says so."""
+
+    content: bytes
+    name: str | None = None
+
+
 class HubClient:
     """Sends requests with the token; `async with` closes its connections.
 
@@ -62,7 +73,7 @@ class HubClient:
             },
             timeout=httpx.Timeout(timeout_s, connect=5.0),
             limits=httpx.Limits(keepalive_expiry=KEEPALIVE_EXPIRY_S),
-            verify=_tls_context(credentials),
+            verify=tls_context(credentials) or False,
             transport=transport,
             trust_env=False,
             follow_redirects=False,
@@ -135,6 +146,13 @@ class HubClient:
         )
         return self._decoded(await self._send(request, may_repeat=False), answer)
 
+    async def download(self, path: str, *, timeout_s: float = 60.0) -> Download:
+        """Fetch bytes as they are; errors as with `call`."""
+        request = self._http.build_request("GET", path, timeout=timeout_s)
+        response = await self._send(request, may_repeat=True)
+        raise_for_error(response)
+        return Download(response.content, _file_name(response))
+
     def _decoded(self, response: httpx.Response, answer: type[T]) -> T:
         raise_for_error(response)
         try:
@@ -168,6 +186,13 @@ class HubClient:
         )
 
 
+def _file_name(response: httpx.Response) -> str | None:
+    """The `filename*` of RFC 6266; the plain form is not used, it cannot hold every name."""
+    disposition = response.headers.get("content-disposition", "")
+    match = re.search(r"filename\*=UTF-8''([^;\s]+)", disposition, re.IGNORECASE)
+    return unquote(match[1]) if match else None
+
+
 def raise_for_error(response: httpx.Response) -> None:
     """Raise HubError with the hub's own sentence for any status but 2xx."""
     if response.is_success:
@@ -183,13 +208,26 @@ def raise_for_error(response: httpx.Response) -> None:
     raise HubError(body.message, hub_code=body.error, hub_status=response.status_code)
 
 
-def _tls_context(credentials: Credentials) -> ssl.SSLContext | bool:
+def tls_context(credentials: Credentials) -> ssl.SSLContext | None:
+    """How the hub's certificate is checked; None for http, where there is none.
+
+    Raises ConfigError when the pinned certificate cannot be read.
+    """
     if not credentials.url.startswith("https://"):
-        return False  # loading the certificate store costs 30 ms and 10 MB
+        return None  # loading the certificate store costs 30 ms and 10 MB
     if credentials.ca_file is None:
         return ssl.create_default_context()
-    context = ssl.create_default_context(cafile=str(credentials.ca_file))
+    try:
+        context = ssl.create_default_context(cafile=str(credentials.ca_file))
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"the hub's certificate {credentials.ca_file} cannot be used "
+            f"({error.strerror or error}). Join again: mesh join"
+        ) from error
     context.check_hostname = False  # exactly this certificate is trusted, under whatever name
+    # It may be signed by somebody who is not trusted here, and need not be fit to sign others.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 

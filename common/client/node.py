@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.client.http import HubClient
+from common.client.http import Download, HubClient
 from common.wire.approvals import Approval
 from common.wire.nodes import (
     Applied,
@@ -90,6 +90,10 @@ class NodeApi:
             params={"wait_s": wait_s},
             timeout_s=wait_s + LONG_POLL_GRACE_S,
         )
+
+    async def file(self, file_id: str) -> Download:
+        """A file that came with a text; its id is in `TaskSpec.files`."""
+        return await self.client.download(f"/v1/files/{file_id}")
 
     async def _attempt(self, fence: int, verb: str, body: object) -> Applied:
         return await self.client.call(

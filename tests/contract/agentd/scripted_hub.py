@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -53,6 +54,7 @@ class ScriptedHub:
     kills: set[int] = field(default_factory=set)
     stale: set[int] = field(default_factory=set)
     away: bool = False
+    files: dict[str, tuple[str | None, bytes]] = field(default_factory=dict)
     approvals: dict[str, Approval] = field(default_factory=dict)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _leases: list[Lease] = field(default_factory=list)
@@ -127,6 +129,9 @@ class ScriptedHub:
             while request := await http.read_request(reader):
                 if self.away:
                     return
+                if request.path.startswith("/v1/files/"):
+                    await self._send_file(writer, request.path.rpartition("/")[2])
+                    continue
                 status, body = await self._answer(request)
                 await http.send_json(writer, status, msgspec.to_builtins(body))
         except (ConnectionError, asyncio.CancelledError):
@@ -149,6 +154,19 @@ class ScriptedHub:
             case ["v1", "approvals", code]:
                 return 200, await self._approval(code)
         return 404, {"error": "not_found", "message": request.path}
+
+    async def _send_file(self, writer: asyncio.StreamWriter, file_id: str) -> None:
+        if file_id not in self.files:
+            await http.send_json(writer, 404, {"error": "not_found", "message": "no such file"})
+            return
+        name, content = self.files[file_id]
+        suffix = f"; filename*=UTF-8''{quote(name)}" if name else ""
+        headers = {
+            "content-length": str(len(content)),
+            "content-disposition": f"attachment{suffix}",
+        }
+        writer.write(http.head(200, headers) + content)
+        await writer.drain()
 
     async def _node(self, verb: str, body: bytes) -> object:
         match verb:

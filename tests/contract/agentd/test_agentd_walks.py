@@ -195,3 +195,27 @@ async def test_tool_output_is_told_apart_from_text(
     assert OutputKind.TOOL_START in kinds
     assert OutputKind.TOOL_END in kinds
     assert "You said no: not today" in result.text
+
+
+async def test_files_of_a_text_are_in_the_folder_and_named_in_the_prompt(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path, mesh_home: Path
+) -> None:
+    hub.files = {
+        "a": ("Über shot/../../x.png", b"\x89PNG one"),
+        "b": (None, b"\xff\xd8\xff two"),
+    }
+    program = tmp_path / "worker.sh"
+    program.write_text("#!/bin/sh\ncat; ls -A attachments\n")
+    program.chmod(0o755)
+    fence = await hub.offer("look", files=["a", "b", "gone"])
+    async with agentd(hub, clean_env, tmp_path, runner="command", command=[str(program)]):
+        result = await hub.result_of(fence)
+    assert "came with this text: attachments/1-x.png, attachments/2-file.jpg" in result.text
+    assert "(1 more could not be fetched.)" in result.text
+    folder = mesh_home / "work" / str(fence) / str(fence) / "attachments"
+    assert (folder / "1-x.png").read_bytes() == b"\x89PNG one"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".gitignore",
+        "1-x.png",
+        "2-file.jpg",
+    ]
