@@ -41,8 +41,9 @@ LOOK_BACK_EVERY_S = 1.0
 LOOK_BACK_ROWS = 1000
 REBASE_ROWS = 20_000
 BATCH_ROWS = 500
-HOLD_S = 0.5
-"""So long an incomplete row holds up those after it; then it is overtaken, not forgotten."""
+HOLD_S = 0.3
+"""So long a row just written holds up those after it while it is incomplete; then it is overtaken,
+not forgotten."""
 FILES_S = 20.0
 """A text whose files are not there after that long is delivered without them."""
 WAIT_S = 30.0
@@ -62,6 +63,8 @@ class Session:
     """Incomplete rows by number, with the monotonic time they were first seen."""
     judged: dict[int, None] = field(default_factory=dict)
     """Numbers that need no second look, the oldest first."""
+    catching_up: bool = True
+    """Until the rows written before the file was opened are judged; they hold up nothing."""
     version: int = -1
     look_back_due: float = 0.0
 
@@ -73,7 +76,7 @@ class Session:
 
     def holds_up(self, now: float) -> bool:
         """Whether an incomplete row is so young that its place in the order is kept for it."""
-        return any(now - since < HOLD_S for since in self.waiting.values())
+        return not self.catching_up and any(now - since < HOLD_S for since in self.waiting.values())
 
     @property
     def decided_up_to(self) -> int:
@@ -173,7 +176,7 @@ class Reader:
         if session.waiting:
             await self._visit_waiting(session)
         if version != session.version and await self._scan(session):
-            session.version = version
+            session.version, session.catching_up = version, False
         if now >= session.look_back_due:
             session.look_back_due = now + LOOK_BACK_EVERY_S
             await self._look_back(session)
@@ -238,11 +241,11 @@ class Reader:
             for row in rows:
                 await self._judge_one(session, row)
                 session.scanned = row.rowid
-                if row.rowid in session.waiting:
-                    break
+                if session.holds_up(self._clock.monotonic()):
+                    return False
             if rows:
                 self._health.end(problems.EMPTY)
-            if len(rows) < BATCH_ROWS and not session.holds_up(self._clock.monotonic()):
+            if len(rows) < BATCH_ROWS:
                 return True
         return False
 

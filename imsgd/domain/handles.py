@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 _PREFIX = re.compile(r"^(?:e:|p:|mailto:|tel:|imessage:)+", re.IGNORECASE)
 _PHONE_NOISE = re.compile(r"[\s()./\-\u00a0\u2010-\u2015\u202a-\u202e\u2066-\u2069]+")
+_MAIL = re.compile(r"""[^\s;,"'<>@]+@[^\s;,"'<>@]+""")
 _PHONE = re.compile(r"\+[0-9]{4,15}", re.ASCII)
 _SHORT_CODE = re.compile(r"[0-9]{3,15}", re.ASCII)
 
@@ -20,8 +21,7 @@ def normalise(handle: str) -> str:
     """
     bare = _PREFIX.sub("", handle.strip()).strip()
     if "@" in bare:
-        local, _, domain = bare.rpartition("@")
-        return f"{local}@{domain}".lower() if local and domain and " " not in bare else ""
+        return bare.lower() if _MAIL.fullmatch(bare) else ""
     number = _PHONE_NOISE.sub("", bare)
     if _PHONE.fullmatch(number) or _SHORT_CODE.fullmatch(number):
         return number

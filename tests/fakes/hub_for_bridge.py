@@ -73,8 +73,8 @@ class HubForBridge:
                 return result
         except TimeoutError:
             raise AssertionError(
-                f"not in {timeout_s} s; posts={self.posts} outcomes={self.outcomes} "
-                f"report={self.reports[-1:]}"
+                f"not in {timeout_s} s; {len(self.posts)} posts, the last {self.posts[-3:]};"
+                f" {len(self.outcomes)} outcomes; the last report {self.reports[-1:]}"
             ) from None
 
     async def outcome(self, item_id: int, *, timeout_s: float = 15.0) -> dict[str, Any]:
@@ -187,10 +187,12 @@ class HubForBridge:
         claimed = [{**item, "claim": f"c{item['id']}-{item['claims']}"} for item in items]
         return 200, {"items": claimed}
 
-    def offer_again(self) -> None:
+    async def offer_again(self) -> None:
         """Every claim ran out: what is not reported is offered to the next claim."""
-        for item in self.outbox:
-            item["claims"] = 0
+        async with self.changed:
+            for item in self.outbox:
+                item["claims"] = 0
+            self.changed.notify_all()
 
 
 async def _write(writer: asyncio.StreamWriter, status: int, body: dict[str, Any]) -> None:

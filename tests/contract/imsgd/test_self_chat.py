@@ -38,7 +38,7 @@ async def test_an_echo_that_comes_after_a_crash_is_still_an_echo(
     await until(lambda: self_bench.calls)
     await self_bench.kill()
     await self_bench.start()
-    self_bench.hub.offer_again()
+    await self_bench.hub.offer_again()
     expected = 2 if shape is Shape.PAIR else 1
     await until(lambda: len(world.bubbles) == expected)
     await world.text("A real one", sender=SELF)

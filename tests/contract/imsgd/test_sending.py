@@ -20,7 +20,7 @@ async def test_a_crash_after_osascript_makes_no_second_reply(bench: Bench) -> No
     item = await bench.hub.say(OWNER_CHAT, "#1 done")
     await until(lambda: bench.calls)
     await bench.kill()
-    bench.hub.offer_again()
+    await bench.hub.offer_again()
     await bench.start()
     outcome = await bench.hub.outcome(item)
     assert outcome["outcome"] == "sent"
@@ -37,7 +37,7 @@ async def test_after_a_crash_without_a_trace_a_reply_is_sent_again_and_marked(
     item = await bench.hub.say(OWNER_CHAT, "#1 done")
     await until(lambda: bench.calls)
     await bench.kill()
-    bench.hub.offer_again()
+    await bench.hub.offer_again()
     await bench.start()
     outcome = await bench.hub.outcome(item, timeout_s=25)
     assert outcome["outcome"] == "sent"
@@ -210,7 +210,7 @@ async def test_stopping_lets_osascript_end(bench: Bench) -> None:
     items = [await bench.hub.say(OWNER_CHAT, f"#{number} done") for number in range(8)]
     await until(lambda: len(bench.calls) > 2)
     assert await bench.stop() == 0
-    bench.hub.offer_again()
+    await bench.hub.offer_again()
     await bench.start()
     for item in items:
         outcome = await bench.hub.outcome(item, timeout_s=25)
