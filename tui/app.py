@@ -18,11 +18,12 @@ from textual.theme import BUILTIN_THEMES
 from common.clock import Clock
 from common.errors import ConfigError, MeshError
 from common.link import Followed
-from tui import themes
+from tui import modes, themes
 from tui.hub import Hub
 from tui.keys import EVERYWHERE, bindings_for
 from tui.orders import Order
 from tui.screens.dashboard import DashboardScreen
+from tui.state.link import LinkState
 from tui.state.orders import OrderLog
 from tui.state.store import Ref, Store
 from tui.verbs import Verbs
@@ -48,13 +49,17 @@ class MeshApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - App declares it as an instance variable
         (0, "-narrow"),
-        (100, "-medium"),
+        (120, "-medium"),
         (150, "-wide"),
     ]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_for(EVERYWHERE)]
     MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
         "dashboard": DashboardScreen,
+        "approvals": modes.approvals,
+        "costs": modes.costs,
+        "conversation": modes.conversation,
+        "events": modes.events,
     }
     DEFAULT_MODE = "dashboard"
 
@@ -79,6 +84,8 @@ class MeshApp(App[None]):
         self.verbs = Verbs(self)
         self.remapped: Mapping[str, str] = keymap or {}
         self.changes: Signal[frozenset[Ref]] = Signal(self, "changes")
+        self.no_token = False
+        self._welcome: Screen[None] | None = None
         self._own_signals = own_signals
         self._flush_due = False
         self._flushed_at = 0.0
@@ -125,8 +132,8 @@ class MeshApp(App[None]):
             except MeshError as error:
                 logger.warning("following refused", extra={"code": error.code})
                 self.store.refuse(error.message, self.clock.now())
-                missing = isinstance(error, ConfigError)
-                pause_s = NO_TOKEN_RETRY_S if missing else REFUSED_RETRY_S
+                self.no_token = isinstance(error, ConfigError)
+                pause_s = NO_TOKEN_RETRY_S if self.no_token else REFUSED_RETRY_S
             self._schedule_flush()
             await asyncio.sleep(pause_s)
 
@@ -151,13 +158,30 @@ class MeshApp(App[None]):
         self._flushed_at = asyncio.get_running_loop().time()
         changed = self.store.drain()
         if changed:
+            self._welcome_or_not()
             self.changes.publish(changed)
+
+    def _welcome_or_not(self) -> None:
+        """Say what to type while there is nothing to show and no hub to ask."""
+        link = self.store.link.state
+        if self.store.loaded and self._welcome is not None:
+            self._welcome.dismiss()
+            self._welcome = None
+        elif (
+            not self.store.loaded
+            and self._welcome is None
+            and link in {LinkState.LOST, LinkState.REFUSED}
+        ):
+            from tui.screens.welcome import WelcomeScreen
+
+            self._welcome = WelcomeScreen()
+            self.push_screen(self._welcome)
 
     # -- orders ---------------------------------------------------------------------------
 
     def place_order(self, order: Order) -> None:
         number = self.orders.begin(order.ref, order.pending, self.clock.now())
-        self._note(order.ref)
+        self.touch(order.ref)
         self.run_worker(
             self._carry_out(order, number), name="order", group=f"order-{number}",
             exit_on_error=True,
@@ -171,13 +195,13 @@ class MeshApp(App[None]):
             logger.info("order refused", extra={"order": order.pending, "code": error.code})
             sentence, ok = f"{order.pending}: {error.message}", False
         self.orders.end(number, sentence, self.clock.now(), ok=ok)
-        self._note(order.ref)
+        self.touch(order.ref)
 
     def tell(self, sentence: str) -> None:
         self.orders.tell(sentence, self.clock.now())
-        self._note(Ref("orders"))
+        self.touch(Ref("orders"))
 
-    def _note(self, ref: Ref) -> None:
+    def touch(self, ref: Ref) -> None:
         self.store.changed |= {ref, Ref("orders")}
         self._schedule_flush()
 
@@ -188,4 +212,22 @@ class MeshApp(App[None]):
 
     def open(self, ref: Ref) -> None:
         """Show the screen of what `ref` names."""
-        self.tell(f"open {ref.kind} {ref.key}")
+        match ref.kind:
+            case "task" if int(ref.key) in self.store.folded.tasks:
+                from tui.screens.task import TaskScreen
+
+                self.push_screen(TaskScreen(int(ref.key)))
+            case "node" if ref.key in self.store.folded.nodes:
+                from tui.screens.node import NodeScreen
+
+                self.push_screen(NodeScreen(ref.key))
+            case "approval":
+                self.verbs.show_approval(ref)
+            case "account":
+                self.verbs.show_account(ref.key)
+            case "message" | "bridge":
+                self.verbs.go_conversation()
+            case "spend":
+                self.verbs.go_costs()
+            case _:
+                self.tell("There is no more to see of that.")

@@ -11,6 +11,7 @@ from textual.content import Content
 
 from tui import orders
 from tui.keys import EVERYWHERE, actions_for, shown_keys
+from tui.state import words
 from tui.state.plain import one_line
 from tui.state.store import Ref
 
@@ -72,7 +73,7 @@ class MeshCommands(Provider):
                 listed += 1
                 yield (
                     f"#{task.id} {one_line(task.title)}",
-                    f"Open the task, {task.state}",
+                    f"Open the task, {words.TASK[task.state].word}",
                     partial(self.control.open, Ref("task", str(task.id))),
                 )
 

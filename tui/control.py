@@ -30,6 +30,8 @@ class Control(Protocol):
     verbs: Verbs
     remapped: Mapping[str, str]
     changes: Signal[frozenset[Ref]]
+    no_token: bool
+    """Whether this machine has no token, rather than a refused one."""
 
     @property
     def textual(self) -> App[None]:
@@ -46,6 +48,10 @@ class Control(Protocol):
 
     def tell(self, sentence: str) -> None:
         """Say something in the order line that nobody asked the hub for."""
+        ...
+
+    def touch(self, ref: Ref) -> None:
+        """Let the screens know with the next flush that `ref` changed."""
         ...
 
     def new_key(self) -> str:

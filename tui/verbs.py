@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tui.screens.base import MeshScreen
 
 
+WITHOUT_HUB = frozenset({"help", "quit", "theme", "back"})
+
+
 class Verbs:
     """`run` does what a key, a click or the palette asks for."""
 
@@ -27,10 +30,15 @@ class Verbs:
         self._number = 0
 
     def run(self, action_id: str) -> None:
+        if not self.control.store.loaded and action_id not in WITHOUT_HUB:
+            self.control.tell("There is no hub to ask yet.")
+            return
         getattr(self, action_id if action_id != "continue" else "continue_")()
 
     def applicable(self, screen: MeshScreen) -> set[str]:
         """The ids of the verbs that do something to what is selected there."""
+        if not self.control.store.loaded:
+            return set(WITHOUT_HUB)
         found = {action.id for action in BY_ID.values() if action.verb and not action.subject}
         if self._approval(screen):
             found |= {"approve", "deny"}
@@ -78,7 +86,7 @@ class Verbs:
         marked = [tasks[task_id] for task_id in screen.marked() if task_id in tasks]
         if marked:
             return marked
-        ref = screen.subject()
+        ref = screen.task_subject()
         if ref is not None and ref.kind == "approval":
             approval = self.control.store.folded.approvals.get(int(ref.key))
             ref = orders.task_ref(approval.task_id) if approval and approval.task_id else None
@@ -318,6 +326,24 @@ class Verbs:
 
     def go_approvals(self) -> None:
         self._later(self._switch("approvals"))
+
+    def show_approval(self, ref: Ref) -> None:
+        self._later(self._show_approval(ref))
+
+    async def _show_approval(self, ref: Ref) -> None:
+        from tui.screens.approvals import ApprovalsScreen
+
+        await self._switch("approvals")
+        if isinstance(self._screen, ApprovalsScreen):
+            self._screen.select(ref)
+
+    def show_account(self, name: str) -> None:
+        """An account is seen on one of its nodes."""
+        nodes = [node for node in self.control.store.nodes() if node.account == name]
+        if nodes:
+            self.control.open(Ref("node", nodes[0].name))
+        else:
+            self.control.tell(f"No node uses the account {name} now.")
 
     def go_costs(self) -> None:
         self._later(self._switch("costs"))

@@ -60,6 +60,10 @@ class MeshScreen(Screen[None]):
         """What the selected line is about; verbs concern that."""
         return None
 
+    def task_subject(self) -> Ref | None:
+        """The same for the verbs of tasks, where a screen has both."""
+        return self.subject()
+
     def marked(self) -> Iterable[int]:
         """Ids of the tasks chosen for a batch."""
         return ()
@@ -102,10 +106,11 @@ class MeshScreen(Screen[None]):
     def show_keys(self) -> None:
         """The key bar: what does something to the present subject, in the table's order."""
         applicable = self.control.verbs.applicable(self)
+        own = set(BY_ID) if self.control.store.loaded else set()
         shown = [
             action
             for action in actions_for(self.place, "everywhere", "list")
-            if action.bar and (not action.verb or action.id in applicable)
+            if action.bar and action.id in (applicable if action.verb else own)
         ]
         shown.sort(key=lambda action: action.bar)
         remapped = self.control.remapped

@@ -23,7 +23,7 @@ from tui.widgets.preview import Preview
 
 
 class DashboardScreen(MeshScreen):
-    """Stacked below 100 columns, two columns from there, three from 150."""
+    """Stacked below 120 columns, two columns from there, three from 150."""
 
     place = DASHBOARD
     CSS_PATH = "dashboard.tcss"

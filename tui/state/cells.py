@@ -23,6 +23,7 @@ class Role(StrEnum):
     ASK = "ask"
     WARN = "warn"
     BAD = "bad"
+    BADGE = "badge"
 
 
 class Piece(NamedTuple):

@@ -70,7 +70,7 @@ def banner(store: Store, local: float, zone: tzinfo | None) -> Cell | None:
     """The second line, when there is something that changes how the rest is to be read."""
     if store.link.reason and not store.link.live and store.loaded:
         return (
-            Piece(" NOT LIVE ", Role.BAD),
+            Piece(" NOT LIVE ", Role.BADGE),
             *cell(f"  {store.link.reason}", Role.WARN),
         )
     hold = store.folded.hold
@@ -79,7 +79,7 @@ def banner(store: Store, local: float, zone: tzinfo | None) -> Cell | None:
         reason = f": {hold.reason}" if hold.reason else ""
         when = f" since {clock_time(hold.at.timestamp(), zone, seconds=False)}" if hold.at else ""
         return (
-            Piece(" HOLD ", Role.WARN),
+            Piece(" HOLD ", Role.BADGE),
             *cell(f"  nothing new starts{when}{by}{reason}. Running work goes on.", Role.WARN),
         )
     return None

@@ -84,7 +84,7 @@ def task_facts(task: Task, now: float) -> Iterator[Cell]:
     )
     if any(tokens):
         read, wrote, hit, stored = map(count, tokens)
-        yield fact("tokens", f"{read} in · {wrote} out · {hit} read · {stored} written")
+        yield fact("tokens", f"{read} in · {wrote} out · cache {hit}/{stored}")
     yield fact("from", task.submitted_by or task.source)
 
 

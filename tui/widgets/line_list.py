@@ -31,6 +31,9 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = PAINTED
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_for(LIST)]
 
+    cursor_stays: ClassVar[bool] = True
+    """Whether the cursor's row is marked while the focus is elsewhere."""
+
     class Moved(Message):
         """The cursor stands on another row."""
 
@@ -157,7 +160,7 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
         self, row: Row | Cell, at_cursor: bool, width: int, base: Style, *, second: bool = False
     ) -> Strip:
         gutter: Cell = (Piece(" " * GUTTER),)
-        if at_cursor:
+        if at_cursor and (self.has_focus or self.cursor_stays):
             name = "line--cursor" if self.has_focus else "line--cursor-blurred"
             base += self.get_component_rich_style(name, partial=True)
             gutter = (Piece("▌ " if self.has_focus else "  ", Role.ACCENT),)

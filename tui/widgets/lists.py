@@ -23,6 +23,7 @@ from tui.widgets.line_list import LineList
 
 TWO_LINES_BELOW = 60
 TALL = 32
+SIDE_BY_SIDE = 120
 PENDING_MARK = "◌ asked"
 
 
@@ -41,7 +42,7 @@ class NeedList(LineList[Ref]):
         found = needs(self._control.store, now)
         self._needs = {need.ref: need for need in found}
         roomy = self.size.width < TWO_LINES_BELOW and self.app.size.height >= TALL
-        self.second_of = self._text if roomy and self.app.size.width >= 100 else None
+        self.second_of = self._text if roomy and self.app.size.width >= SIDE_BY_SIDE else None
         self.columns = NEED_COLUMNS if self.second_of is None else COLUMNS_ABOVE
         self.show(list(self._needs))
 

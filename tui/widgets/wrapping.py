@@ -4,13 +4,39 @@ from __future__ import annotations
 
 from rich.cells import cell_len, set_cell_size
 
-from tui.state.cells import Cell, Piece
+from tui.state.cells import Cell, Piece, Role
+
+_BARS = {"▎", "│"}
 
 
 def wrap_cell(line: Cell, width: int) -> list[Cell]:
-    """The line as one or more lines of at most `width` cells; an empty one stays one line."""
+    """The line as one or more lines of at most `width` cells; an empty one stays one line.
+
+    What follows a name in a column of its own hangs under its beginning; a bar goes on.
+    """
     if width <= 0 or sum(cell_len(piece.text) for piece in line) <= width:
         return [line]
+    hang = _hang(line)
+    room = cell_len(hang.text) if hang else 0
+    if hang is None or room > width // 2:
+        return _broken(line, width)
+    first, *rest = _broken(line[1:], width - room)
+    return [(line[0], *first), *((hang, *each) for each in rest)]
+
+
+def _hang(line: Cell) -> Piece | None:
+    """What stands before the second and later lines."""
+    first = line[0]
+    if len(line) < 2 or not first.text.endswith(" "):
+        return None
+    if first.text.strip() in _BARS:
+        return first
+    if first.role is Role.FAINT or (first.role is Role.STRONG and first.text.startswith("   ")):
+        return Piece(" " * cell_len(first.text))
+    return None
+
+
+def _broken(line: Cell, width: int) -> list[Cell]:
     lines: list[list[Piece]] = [[]]
     used = 0
     for piece in line:
@@ -60,4 +86,6 @@ def _joined(pieces: list[Piece]) -> Cell:
             joined[-1] = piece._replace(text=joined[-1].text + piece.text)
         else:
             joined.append(piece)
+    if joined:
+        joined[-1] = joined[-1]._replace(text=joined[-1].text.rstrip())
     return tuple(joined)

@@ -1,0 +1,105 @@
+"""A node's page: condition, breaker with its evidence, account, what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import tzinfo
+
+from common.wire.nodes import AccountState, BreakerState, Node
+from tui.state import words
+from tui.state.cells import Cell, Piece, Role, cell
+from tui.state.measures import age, duration, moment, plural, since, until
+from tui.state.nodes import breaker_cell, condition, gauge
+from tui.state.preview import fact
+from tui.state.store import Store
+
+
+def node_title(store: Store, node: Node, now: float) -> Cell:
+    return (
+        *cell(node.name, Role.STRONG),
+        Piece("  "),
+        *condition(store, node, now).cell,
+        Piece("  "),
+        *gauge(len(store.live.get(node.name, ())), node.slots),
+        Piece("  breaker "),
+        *breaker_cell(node, now),
+        Piece(f"  heartbeat {age(since(node.last_heartbeat_at, now))} ago", Role.MUTED),
+    )
+
+
+def node_page(store: Store, node: Node, now: float, zone: tzinfo | None) -> list[Cell]:
+    return [
+        *_drain(node, now),
+        *_breaker(node, now, zone),
+        *_account(store, node, now, zone),
+        *_about(node, now, zone),
+    ]
+
+
+def _drain(node: Node, now: float) -> Iterator[Cell]:
+    if not node.draining:
+        return
+    left = until(node.drain_until, now)
+    for_ = f", for {duration(left)} more" if left else ""
+    note = f": {node.drain_note}" if node.drain_note else ""
+    yield cell(f"draining{for_}{note} · u gives it work again", Role.WARN)
+    yield ()
+
+
+def _breaker(node: Node, now: float, zone: tzinfo | None) -> Iterator[Cell]:
+    breaker = node.breaker
+    look = words.BREAKER[breaker.state]
+    yield cell("Circuit breaker", Role.ACCENT)
+    yield look.cell
+    if breaker.state is BreakerState.OPEN:
+        left = until(breaker.until, now)
+        probe = f"in {duration(left)}" if left else "due: the next task is one"
+        yield fact("probe", probe, Role.WARN)
+    elif breaker.state is BreakerState.HALF_OPEN:
+        running = f"fence {breaker.probe_fence}" if breaker.probe_fence else "waits for a task"
+        yield fact("probe", running, Role.WARN)
+    if breaker.fails:
+        yield fact("faults", f"{breaker.fails} in a row")
+    if breaker.opens:
+        yield fact("opened", plural(breaker.opens, "time") + " lately")
+    if breaker.reason:
+        yield fact("evidence", breaker.reason, Role.WARN)
+    if breaker.changed_at:
+        yield fact("since", moment(breaker.changed_at, now, zone))
+    if breaker.state is not BreakerState.CLOSED:
+        yield cell("b closes it now, without a probe", Role.MUTED)
+    yield ()
+
+
+def _account(store: Store, node: Node, now: float, zone: tzinfo | None) -> Iterator[Cell]:
+    if not node.account:
+        return
+    yield cell("Account", Role.ACCENT)
+    account = store.folded.accounts.get(node.account)
+    look = words.ACCOUNT[account.state if account else AccountState.OK]
+    yield (*cell(f"{node.account}  ", Role.STRONG), *look.cell)
+    if account is not None and account.state is not AccountState.OK:
+        if account.reason:
+            yield fact("reason", account.reason, Role.WARN)
+        if account.paused_until:
+            left = duration(until(account.paused_until, now) or 0.0)
+            yield fact("goes on", f"{moment(account.paused_until, now, zone)}, in {left}")
+        shared = [n.name for n in store.nodes() if n.account == account.name]
+        yield fact("concerns", ", ".join(shared))
+        yield cell("u resumes it now", Role.MUTED)
+    yield ()
+
+
+def _about(node: Node, now: float, zone: tzinfo | None) -> Iterator[Cell]:
+    yield cell("About", Role.ACCENT)
+    yield fact("version", node.version or "unknown")
+    yield fact("registered", moment(node.registered_at, now, zone))
+    if node.labels:
+        yield fact("labels", ", ".join(node.labels))
+    if node.runners:
+        yield fact("runners", ", ".join(node.runners))
+    for name, value in sorted(node.facts.items()):
+        if isinstance(value, str | int | float):
+            yield fact(str(name)[:10], str(value))
+    if node.specialists:
+        yield fact("bench", plural(len(node.specialists), "specialist"))
