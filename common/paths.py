@@ -61,6 +61,11 @@ class MeshPaths:
     def spool_dir(self) -> Path:
         return self.state_dir / "spool"
 
+    @property
+    def pinned_cert_file(self) -> Path:
+        """The hub's certificate, when it is pinned (`hub.pin`) rather than publicly signed."""
+        return self.config_dir / "hub-cert.pem"
+
     def token_file(self, role: str, name: str | None = None) -> Path:
         """`tokens/operator.token`, `tokens/node-Rex.token`."""
         return self.tokens_dir / (f"{role}-{name}.token" if name else f"{role}.token")

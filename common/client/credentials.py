@@ -46,9 +46,19 @@ def find_credentials(
     url = (env.get("MESH_HUB_URL") or loaded.config.hub_url).rstrip("/")
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"the hub's address {url!r} must begin with http:// or https://")
-    pinned = loaded.paths.config_dir / "hub-cert.pem"
-    ca_file = pinned if loaded.config.hub.pin and pinned.exists() else None
-    return Credentials(url=url, token=_find_token(loaded, env, role, name), ca_file=ca_file)
+    token = _find_token(loaded, env, role, name)
+    return Credentials(url=url, token=token, ca_file=trusted_certificate(loaded))
+
+
+def trusted_certificate(loaded: LoadedConfig) -> Path | None:
+    """The certificate file to trust instead of the system's authorities: the one pinned by
+    `mesh join`, or on the hub's own machine the hub's; None when there is neither."""
+    hub = loaded.config.hub
+    if hub.pin:
+        return loaded.paths.pinned_cert_file
+    if hub.tls_cert and not hub.url:
+        return Path(hub.tls_cert).expanduser()
+    return None
 
 
 def _find_token(

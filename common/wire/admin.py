@@ -8,6 +8,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+MachineName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
 
 class Role(StrEnum):
     OPERATOR = "operator"
@@ -112,9 +114,11 @@ class Invitation(Struct, frozen=True, kw_only=True):
 
 
 class JoinMesh(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /v1/join`. `name`: the newcomer's own, where the invitation has none."""
+    """The body of `POST /v1/join`. `name` is what the newcomer insists on, `host` what it is called
+    when neither it nor the invitation says otherwise."""
 
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None = None
+    name: MachineName | None = None
+    host: MachineName | None = None
 
 
 class TokenList(Struct, frozen=True, kw_only=True):

@@ -50,6 +50,8 @@ def _exchange(tx: Tx, token_id: str, request: JoinMesh) -> IssuedToken:
     if row.name and request.name and row.name != request.name:
         raise ConflictError(f"this invitation is for {row.name}, not for {request.name}")
     name = row.name or request.name
+    if row.grants is Role.NODE:
+        name = name or request.host
     if row.grants is Role.NODE and not name:
         raise InvalidError("a node needs a name: mesh join --name NAME")
     tokens.update(tx.conn, replace(row, revoked_at=tx.now))

@@ -1,0 +1,1 @@
+"""Bringing another machine into the mesh: an invitation here, `mesh join` there."""
