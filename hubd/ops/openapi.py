@@ -138,14 +138,10 @@ def _query(endpoint: Endpoint) -> list[dict[str, Any]]:
     ]
 
 
-def _inline(schema: Any, components: Mapping[str, Any]) -> Any:
-    """Query types are named nowhere else, so they are written out; null is left out, absent."""
-    if "$ref" in schema:
-        return components[schema["$ref"]]
-    if "anyOf" in schema:
-        kinds = [_inline(s, components) for s in schema["anyOf"] if s != {"type": "null"}]
-        return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
-    return {key: value for key, value in schema.items() if key != "default" or value is not None}
+def _inline(schema: dict[str, Any], components: Mapping[str, Any]) -> dict[str, Any]:
+    """Query types are named nowhere else, so they are written out."""
+    found: dict[str, Any] = components[schema["$ref"]] if "$ref" in schema else schema
+    return found
 
 
 def _headers(endpoint: Endpoint) -> list[dict[str, Any]]:
@@ -178,10 +174,7 @@ def _ref(kind: type[Struct]) -> dict[str, Any]:
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status, kind in endpoint.answers.items():
-        if endpoint.kind is Kind.JSON:
-            schema = {"type": "object"} if kind is None else _ref(kind)
-        else:
-            schema = {"type": "string"}
+        schema = _answer_schema(endpoint, kind)
         doc = _first_line(kind) if kind else "As described."
         content = {endpoint.kind.value: {"schema": schema}}
         responses[str(status)] = {"description": doc, "content": content}
@@ -192,6 +185,28 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
             "content": {"application/json": {"schema": _ref(ErrorBody)}},
         }
     return responses
+
+
+def _answer_schema(endpoint: Endpoint, kind: type[Struct] | None) -> dict[str, Any]:
+    if kind is not None:
+        return _ref(kind)
+    if endpoint.kind is Kind.STREAM:
+        return _message_schema(_STREAMED[endpoint.row])
+    return {"type": "object" if endpoint.kind is Kind.JSON else "string"}
+
+
+def _message_schema(kinds: tuple[type[Struct], ...]) -> dict[str, Any]:
+    """One message of a stream."""
+    data = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {"anyOf": [*map(_ref, kinds), {"type": "object"}]},
+    }
+    names = {"type": "string", "enum": ["message", "pulse", "reset", "end"]}
+    return {
+        "type": "object",
+        "properties": {"id": {"type": "string"}, "event": names, "data": data},
+    }
 
 
 def _first_line(kind: type) -> str:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from quart import Quart, Request, Response, g, request
 from werkzeug.datastructures import Headers
 
@@ -30,6 +30,7 @@ from hubd.sse import Outlet
 B = TypeVar("B", bound=Struct)
 Q = TypeVar("Q", bound=Struct)
 P = ParamSpec("P")
+V = TypeVar("V")
 
 MAX_INT = 2**63 - 1
 _CONVERTERS = {"task_id": f"int(min=1,max={MAX_INT})"}
@@ -273,6 +274,14 @@ def _query(kind: type[Struct]) -> Struct:
         return msgspec.convert(args.to_dict(), kind, strict=False)
     except msgspec.ValidationError as error:
         raise InvalidError(_sentence(str(error))) from None
+
+
+def given(value: V | UnsetType) -> V | None:
+    """A query's value, or None when it was not given.
+
+    Queries use UNSET, not None: from text msgspec would also take the word `null` for None.
+    """
+    return None if value is UNSET else value
 
 
 def _sentence(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from common.wire.approvals import AnswerApproval, Approval, ApprovalList, ApprovalState
 from hubd.errors import (
@@ -14,12 +14,12 @@ from hubd.errors import (
     InvalidError,
     NotFoundError,
 )
-from hubd.routes.api import Api, Call, Nothing
+from hubd.routes.api import Api, Call, Nothing, given
 from hubd.services.approvals import Approvals
 
 
 class ApprovalFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    state: ApprovalState | None = None
+    state: ApprovalState | UnsetType = UNSET
     limit: Annotated[int, Meta(ge=1, le=500)] = 200
 
 
@@ -35,7 +35,7 @@ def add(api: Api, approvals: Approvals) -> None:
     @api.route("GET /v1/approvals", query=ApprovalFilter, answers={200: ApprovalList})
     async def list_approvals(call: Call[Nothing, ApprovalFilter]) -> ApprovalList:
         """List approvals: pending ones oldest first, else the newest first."""
-        return await approvals.list(call.query.state, call.query.limit)
+        return await approvals.list(given(call.query.state), call.query.limit)
 
     @api.route(
         "GET /v1/approvals/<code>",

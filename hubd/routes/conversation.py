@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from common.wire.messages import MessageList, SendMessage
 from hubd.errors import IdempotencyMismatchError, InvalidError
-from hubd.routes.api import Api, Call, Nothing
+from hubd.routes.api import Api, Call, Nothing, given
 from hubd.services.conversation import Conversation
 
 
@@ -16,7 +16,7 @@ class MessageFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """`before` is the id of a message, such as `in-12`."""
 
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
-    before: Annotated[str, Meta(pattern=r"^(in|out)-[0-9]{1,18}$")] | None = None
+    before: Annotated[str, Meta(pattern=r"^(in|out)-[0-9]{1,18}$")] | UnsetType = UNSET
 
 
 def add(api: Api, conversation: Conversation) -> None:
@@ -30,7 +30,7 @@ def add(api: Api, conversation: Conversation) -> None:
     )
     async def list_messages(call: Call[Nothing, MessageFilter]) -> MessageList:
         """Show the end of the conversation, oldest first."""
-        return await conversation.messages(limit=call.query.limit, before=call.query.before)
+        return await conversation.messages(limit=call.query.limit, before=given(call.query.before))
 
     @api.route(
         "POST /v1/conversation",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from msgspec import Meta, Struct
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from common.clock import to_epoch
 from common.wire.admin import Costs
@@ -13,13 +14,13 @@ from hubd.errors import InvalidError
 from hubd.routes.api import Api, Call, Nothing
 from hubd.services.money import GroupBy, Money
 
-Moment = Annotated[datetime, Meta(tz=True)]
+Moment = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 
 
 class CostQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     by: GroupBy = GroupBy.DAY
-    since: Moment | None = None
-    until: Moment | None = None
+    since: Moment | UnsetType = UNSET
+    until: Moment | UnsetType = UNSET
 
 
 def add(api: Api, money: Money) -> None:
@@ -28,9 +29,15 @@ def add(api: Api, money: Money) -> None:
     @api.route("GET /v1/costs", query=CostQuery, answers={200: Costs}, errors=(InvalidError,))
     async def list_costs(call: Call[Nothing, CostQuery]) -> Costs:
         """Sum what attempts that ended in [since, until) cost, grouped."""
-        since, until = call.query.since, call.query.until
-        return await money.costs(
-            call.query.by,
-            since=to_epoch(since) if since else None,
-            until=to_epoch(until) if until else None,
-        )
+        since, until = parse_moment(call.query.since), parse_moment(call.query.until)
+        return await money.costs(call.query.by, since=since, until=until)
+
+
+def parse_moment(text: str | UnsetType) -> float | None:
+    """Epoch seconds of an ISO 8601 moment with a zone; raises InvalidError for any other."""
+    if text is UNSET:
+        return None
+    try:
+        return to_epoch(msgspec.convert(text, datetime))
+    except (msgspec.ValidationError, ValueError, OverflowError):
+        raise InvalidError("since and until are moments such as 2026-01-31T00:00:00Z") from None

@@ -37,6 +37,8 @@ def add(api: Api, files: Files) -> None:
     async def put_file(call: Call[Nothing, FileName]) -> StoredFileId:
         """Hand in a file of at most 20 MB as the raw body."""
         content = await read_body(request)
+        if not content:
+            raise InvalidError("the file is empty: send its bytes as the body")
         media_type = request.mimetype or "application/octet-stream"
         return StoredFileId(
             id=await files.put(content, name=call.query.name, media_type=media_type, by=call.actor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from common.wire.tasks import (
     LIVE_STATES,
@@ -24,7 +24,7 @@ from hubd.errors import (
     InvalidError,
     NotFoundError,
 )
-from hubd.routes.api import MAX_INT, Answered, Api, Call, Nothing
+from hubd.routes.api import MAX_INT, Answered, Api, Call, Nothing, given
 from hubd.services.tasks import Submitted, TaskQuery, Tasks
 
 _GROUPS = {"waiting": WAITING_STATES, "live": LIVE_STATES, "finished": TERMINAL_STATES}
@@ -35,18 +35,18 @@ Filter = Annotated[str, Meta(min_length=1, max_length=64)]
 class TaskFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`state`: one or several joined by commas, or `waiting`, `live`, `finished`."""
 
-    state: Annotated[str, Meta(max_length=200)] | None = None
-    node: Filter | None = None
-    specialist: Filter | None = None
-    q: Annotated[str, Meta(max_length=200)] | None = None
+    state: Annotated[str, Meta(max_length=200)] = ""
+    node: Filter | UnsetType = UNSET
+    specialist: Filter | UnsetType = UNSET
+    q: Annotated[str, Meta(max_length=200)] = ""
     limit: Annotated[int, Meta(ge=1, le=500)] = 50
-    before: Annotated[int, Meta(ge=1, le=MAX_INT)] | None = None
+    before: Annotated[int, Meta(ge=1, le=MAX_INT)] | UnsetType = UNSET
 
 
-def parse_states(text: str | None) -> tuple[TaskState, ...]:
+def parse_states(text: str) -> tuple[TaskState, ...]:
     """Raises InvalidError for a word that is no state."""
     states: set[TaskState] = set()
-    for word in (text or "").split(","):
+    for word in text.split(","):
         if not word:
             continue
         if word in _GROUPS:
@@ -84,11 +84,11 @@ def add(api: Api, tasks: Tasks) -> None:
         wanted = call.query
         query = TaskQuery(
             states=parse_states(wanted.state),
-            node=wanted.node,
-            specialist=wanted.specialist,
-            text=wanted.q,
+            node=given(wanted.node),
+            specialist=given(wanted.specialist),
+            text=wanted.q or None,
             limit=wanted.limit,
-            before=wanted.before,
+            before=given(wanted.before),
         )
         return await tasks.list(query)
 

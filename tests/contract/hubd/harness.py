@@ -55,6 +55,15 @@ async def issue(home: Path, role: Role, name: str | None = None, **more: Any) ->
         return (await services.tokens.issue(request, by=CONSOLE)).token
 
 
+async def issue_all(home: Path) -> dict[Role, str]:
+    """A token of every role; the node's is bound to Rex."""
+    special: dict[Role, dict[str, Any]] = {
+        Role.NODE: {"name": "Rex"},
+        Role.INVITE: {"grants": Role.VIEWER},
+    }
+    return {role: await issue(home, role, **special.get(role, {})) for role in Role}
+
+
 async def revoke(home: Path, token: str) -> None:
     """Revoke a token on the database, as `mesh-hubd token revoke` does."""
     async with open_database(home / "hub.db", clock=SystemClock()) as database:

@@ -15,7 +15,7 @@ from hubd.access.roles import BOUND, OPEN, ROLES
 from hubd.app import RouteWithoutRoleError, check_rows
 from hubd.calls import OpenCalls
 from hubd.routes.api import Api
-from tests.contract.hubd.harness import HubProcess, issue
+from tests.contract.hubd.harness import HubProcess, issue_all
 
 PATH_VALUES = {
     "task_id": "999999",
@@ -38,8 +38,7 @@ class Doors:
 
 @pytest.fixture(scope="module")
 def doors(shared_hub: HubProcess) -> Doors:
-    names = {Role.NODE: "Rex"}
-    tokens = {r: asyncio.run(issue(shared_hub.home, r, names.get(r))) for r in Role}
+    tokens = asyncio.run(issue_all(shared_hub.home))
     doors = Doors(shared_hub.hub.url, tokens)
     for token in tokens.values():  # proven once, they stay usable while bad ones lock us out
         assert _ask(doors, "GET /openapi.json", token).status_code == 200
@@ -73,7 +72,7 @@ def test_a_role_reaches_a_route_if_and_only_if_the_table_says_so(
 
 
 @pytest.mark.parametrize("row", sorted(ROLES))
-def test_without_a_good_token_only_the_health_check_answers(doors: Doors, row: str) -> None:
+def test_without_a_good_token_only_an_open_route_answers(doors: Doors, row: str) -> None:
     good = doors.tokens[Role.OPERATOR]
     for bad in (None, "", "mesh", good[:-1], good[:-5] + "AAAAA", "mesh_operator_zzzz_" + "A" * 43):
         response = _ask(doors, row, bad)

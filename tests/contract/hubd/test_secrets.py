@@ -11,7 +11,7 @@ import msgspec
 
 from common.wire.admin import Role
 from common.wire.messages import InboundMessage
-from tests.contract.hubd.harness import HubProcess, issue
+from tests.contract.hubd.harness import HubProcess, issue_all
 
 BODY = "canary-body-5f1d"
 
@@ -20,8 +20,7 @@ def test_no_token_and_no_body_is_found_in_logs_files_or_the_process(
     hub_process: HubProcess,
 ) -> None:
     home = hub_process.home
-    names = {Role.NODE: "Rex"}
-    tokens = {role: asyncio.run(issue(home, role, names.get(role))) for role in Role}
+    tokens = asyncio.run(issue_all(home))
     hub_process.env["MESH_HUB__BACKUP_EVERY_S"] = "3600"
     hub_process.start()
     assert hub_process.process is not None
