@@ -33,6 +33,11 @@ def outbound_states(mesh: Mesh) -> set[str]:
     return {message["state"] for message in messages if message["direction"] == "out"}
 
 
+def confirmed(mesh: Mesh) -> None:
+    """Wait until the bridge saw its own rows: a bare yes needs a question known to be asked."""
+    until(lambda: outbound_states(mesh) == {"sent"}, "every reply to be confirmed")
+
+
 def test_a_text_is_run_by_the_node_with_most_free_slots_and_answered_in_its_thread(
     mesh: Mesh,
 ) -> None:
@@ -48,7 +53,7 @@ def test_a_text_is_run_by_the_node_with_most_free_slots_and_answered_in_its_thre
     assert task["conversation"].endswith(OWNER)
     assert "Archon" in answer
     assert all(OWNER in call[-1] for call in osascript_calls(mesh))
-    until(lambda: outbound_states(mesh) == {"sent"}, "every reply to be confirmed")
+    confirmed(mesh)
 
 
 def test_a_gated_text_runs_only_after_the_owners_yes(mesh: Mesh) -> None:
@@ -58,6 +63,7 @@ def test_a_gated_text_runs_only_after_the_owners_yes(mesh: Mesh) -> None:
     mesh.reply("#1")
     assert mesh.get("/v1/tasks/1")["state"] == "waiting_approval"
     assert mesh.get("/v1/tasks/1")["attempts"] == []
+    confirmed(mesh)
     mesh.text("y")
     mesh.reply("#1 done")
     (approval,) = mesh.get("/v1/tasks/1")["approvals"]
@@ -70,6 +76,7 @@ def test_a_no_denies_and_nothing_ever_runs(mesh: Mesh) -> None:
     mesh.start_bridge()
     mesh.text("ask burn the attic")
     mesh.reply("#1")
+    confirmed(mesh)
     mesh.text("n")
     until(lambda: mesh.get("/v1/tasks/1")["state"] == "denied", "the denial")
     assert mesh.get("/v1/tasks/1")["attempts"] == []
