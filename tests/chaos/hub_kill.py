@@ -32,10 +32,12 @@ AGENTS = ("Archon", "Rex", "Crucible")
 SLOTS = 5
 COST_USD = 0.5
 ENV = {
-    "MESH_HUB__LEASE_S": "3",
+    "MESH_HUB__HEARTBEAT_S": "0.4",
+    "MESH_HUB__STALE_AFTER_S": "2",
     "MESH_HUB__START_WITHIN_S": "1",
-    "MESH_HUB__LOST_AFTER_S": "4",
+    "MESH_HUB__LEASE_S": "3",
     "MESH_HUB__STOP_AFTER_S": "2",
+    "MESH_HUB__LOST_AFTER_S": "15",
 }
 
 
@@ -153,6 +155,10 @@ async def run(home: Path, env: dict[str, str], *, kills: int, seed: int) -> Ledg
             for _ in range(kills):
                 await asyncio.sleep(rng.uniform(0.02, 0.35))
                 await asyncio.to_thread(process.stop, signal.SIGKILL)
+                if rng.random() < 0.2:  # now and then it does not even come up
+                    process.spawn()
+                    await asyncio.sleep(rng.uniform(0.2, 0.8))
+                    await asyncio.to_thread(process.stop, signal.SIGKILL)
                 await asyncio.to_thread(process.start)
             chaos.draining.set()
             await _drained(chaos)
@@ -220,7 +226,7 @@ def main() -> None:
         home.mkdir(mode=0o700)
         env = {"PATH": os.environ["PATH"], "HOME": folder, "PYTHONPATH": os.getcwd()}
         ledger = asyncio.run(run(home, env, kills=kills, seed=seed))
-    print(  # noqa: T201
+    print(
         f"{kills} kills (seed {seed}): {len(ledger.submitted)} submits and {len(ledger.results)} "
         f"results acknowledged, {ledger.retries} calls repeated; 0 lost, 0 applied twice"
     )

@@ -132,6 +132,14 @@ class HubProcess:
         self.hub = RunningHub(home)
 
     def start(self) -> None:
+        """Start it and wait until it listens."""
+        begin = self.spawn()
+        line = until_now(lambda: self._line("hub listening", begin), "the hub to listen")
+        self.hub.url = line["url"]
+        self.env["MESH_HUB__BIND"] = self.hub.url.partition("://")[2]
+
+    def spawn(self) -> int:
+        """Start it without waiting; returns where in the log its lines begin."""
         with self.stderr_file.open("ab") as stderr:
             begin = stderr.tell()
             self.process = subprocess.Popen(
@@ -141,9 +149,7 @@ class HubProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
             )
-        line = until_now(lambda: self._line("hub listening", begin), "the hub to listen")
-        self.hub.url = line["url"]
-        self.env["MESH_HUB__BIND"] = self.hub.url.partition("://")[2]
+        return begin
 
     def stop(self, number: signal.Signals = signal.SIGTERM, within_s: float = 10.0) -> float:
         """Send a signal and return the seconds the process took to end."""
