@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from enum import StrEnum
 
 from common.config.schema import BreakerConfig
 from common.wire.nodes import BreakerState
@@ -156,25 +157,52 @@ def free_probe(breaker: BreakerRecord, fence: int, now: float) -> BreakerRecord:
     )
 
 
-def on_tick(breaker: BreakerRecord, now: float, config: BreakerConfig) -> BreakerRecord:
-    """Time passed: free an overdue probe, forget an opening per healthy half hour (B7), and
-    keep a cooldown within its cap whatever the clock did (B9)."""
-    if breaker.state is BreakerState.HALF_OPEN and breaker.probe_fence is not None:
-        overdue = breaker.probe_until is not None and now >= breaker.probe_until
-        return free_probe(breaker, breaker.probe_fence, now) if overdue else breaker
+class Probe(StrEnum):
+    """How a half-open breaker's probe fares."""
+
+    RUNNING = "running"
+    SILENT = "silent"
+    """Leased, being stopped, or its node is out of touch: nothing can be said yet."""
+    OVER = "over"
+
+
+def on_tick(
+    breaker: BreakerRecord, now: float, config: BreakerConfig, probe: Probe = Probe.OVER
+) -> BreakerRecord:
+    """Time passed: decide a probe that takes long, forget an opening per healthy half hour (B7),
+    and keep a cooldown within its cap whatever the clock did (B9)."""
+    if breaker.state is BreakerState.HALF_OPEN:
+        return _watch_probe(breaker, now, probe)
     longest = config.cap_s * (1 + config.jitter)
     if breaker.state is BreakerState.OPEN and (breaker.until or 0.0) > now + longest:
         return replace(breaker, until=now + longest)
-    healthy = breaker.healthy_since
-    if breaker.state is BreakerState.CLOSED and breaker.opens and healthy is not None:
-        forgotten = min(int((now - healthy) // config.decay_s), breaker.opens)
-        if forgotten > 0:
-            return replace(
-                breaker,
-                opens=breaker.opens - forgotten,
-                healthy_since=healthy + forgotten * config.decay_s,
-            )
+    return _forget_openings(breaker, now, config)
+
+
+def _watch_probe(breaker: BreakerRecord, now: float, probe: Probe) -> BreakerRecord:
+    """A probe that ended unseen frees its place; one that has run long enough has shown that the
+    node works, however it ends. Never are there two."""
+    if breaker.probe_fence is None:
+        return breaker
+    if probe is Probe.OVER:
+        return free_probe(breaker, breaker.probe_fence, now)
+    if probe is Probe.RUNNING and now >= (breaker.probe_until or now):
+        return _healthy(breaker, True, now)
     return breaker
+
+
+def _forget_openings(breaker: BreakerRecord, now: float, config: BreakerConfig) -> BreakerRecord:
+    healthy = breaker.healthy_since
+    if breaker.state is not BreakerState.CLOSED or not breaker.opens or healthy is None:
+        return breaker
+    forgotten = min(int((now - healthy) // config.decay_s), breaker.opens)
+    if forgotten <= 0:
+        return breaker
+    return replace(
+        breaker,
+        opens=breaker.opens - forgotten,
+        healthy_since=healthy + forgotten * config.decay_s,
+    )
 
 
 def reset(breaker: BreakerRecord, now: float) -> BreakerRecord:

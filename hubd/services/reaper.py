@@ -9,6 +9,7 @@ from dataclasses import replace
 from common.wire.approvals import ApprovalKind
 from common.wire.tasks import TaskState
 from hubd.domain import breaker, leases, money
+from hubd.domain.breaker import Probe
 from hubd.domain.leases import Tick
 from hubd.domain.lifecycle import Cause, Move
 from hubd.domain.records import AttemptRecord, TaskRecord
@@ -94,8 +95,17 @@ def sweep(tx: Tx, env: Env, book: LeaseBook, *, may_expire: bool) -> None:
             resumed = replace(node, draining=False, drain_note=None, drain_until=None)
             journal.save_node(tx, resumed, "node.resumed", {"by": "time-out"})
     for was in nodes.breakers(tx.conn).values():
-        journal.save_breaker(tx, env, was, breaker.on_tick(was, tx.now, env.config.breaker))
+        now_is = breaker.on_tick(was, tx.now, env.config.breaker, _probe(tx, was.probe_fence))
+        journal.save_breaker(tx, env, was, now_is)
     _turn_day(tx, env)
+
+
+def _probe(tx: Tx, fence: int | None) -> Probe:
+    attempt = None if fence is None else attempts.find(tx.conn, fence)
+    task = None if attempt is None else ending.current_task(tx, attempt)
+    if task is None:
+        return Probe.OVER
+    return Probe.RUNNING if task.state is TaskState.RUNNING else Probe.SILENT
 
 
 def _check_attempt(tx: Tx, env: Env, book: LeaseBook, attempt: AttemptRecord) -> None:

@@ -154,8 +154,9 @@ class HubMachine(RuleBasedStateMachine):
         try:
             return self.do(work)
         except HubError as error:
-            assert error.status < 500, f"the hub failed: {error.message}"
-            return error
+            refusal = error
+        assert refusal.status < 500, f"the hub failed: {refusal.message}"
+        return refusal
 
     def pick(self, items: list[T], number: int) -> T | None:
         return items[number % len(items)] if items else None
@@ -197,6 +198,8 @@ class HubMachine(RuleBasedStateMachine):
                 specialist="critic" if critic else None,
             )
         )
+        wanted = TaskState.WAITING_APPROVAL if gated else TaskState.QUEUED
+        assert task.state is wanted, "I10: a gate was not closed"
         self.oracle.acknowledged[key] = task.id
         self.oracle.expected_tasks.add(task.id)
         self.check()
@@ -317,7 +320,7 @@ class HubMachine(RuleBasedStateMachine):
         decided = [a for a in pending if after.approvals[a.id].state is not a.state]
         if known:
             assert receipt.status == "duplicate", "I22: a guid was heard twice"
-            assert not new and not decided, "I22: a repeated guid had an effect"
+            assert (new, decided) == (set(), []), "I22: a repeated guid had an effect"
         assert len(new) + len(decided) <= 1 or text.startswith("stop"), "I22: more than one effect"
         if text in ("y", "n") and decided:
             assert len(pending) == 1, "I13: a bare answer with several pending"
@@ -438,12 +441,12 @@ class HubMachine(RuleBasedStateMachine):
     def _post(self, fence: int, outcome: str, cost: float, resets_in: float | None = None) -> None:
         name, task_id = self.leases[fence]
         state = self.oracle.look()
-        attempt, task = state.attempts[fence], state.task_of(fence)
+        task = state.task_of(fence)
         resets_at = None if resets_in is None else to_datetime(self.clock.now() + resets_in)
         answer = self.attempted(
             self.hub.result(fence, name, outcome, cost_usd=cost, resets_at=resets_at)
         )
-        if attempt.result_hash is not None:
+        if fence in self.oracle.applied:
             assert not isinstance(answer, HubError), "I4: a repeated result was refused"
             assert answer.status == "duplicate", "I4: a result was applied twice"
             return
@@ -526,7 +529,8 @@ class HubMachine(RuleBasedStateMachine):
     @rule(number=picks, same=st.booleans(), risky=st.booleans())
     def ask(self, number: int, same: bool, risky: bool) -> None:
         task = self.pick(self.tasks(TaskState.RUNNING), number)
-        assert task is not None and task.fence is not None
+        assert task is not None
+        assert task.fence is not None
         codes = self.asked.setdefault(task.fence, [])
         if not (same and codes):
             self.asks += 1
@@ -549,7 +553,8 @@ class HubMachine(RuleBasedStateMachine):
         task = self.pick(
             [t for t in self.tasks(TaskState.RUNNING) if t.fence in self.asked], number
         )
-        assert task is not None and task.fence is not None
+        assert task is not None
+        assert task.fence is not None
         code = self.asked[task.fence][-1]
         answer = self.attempted(
             self.hub.result(
@@ -586,22 +591,57 @@ class HubMachine(RuleBasedStateMachine):
             self._start(lease.fence)
         self.check()
 
-    @rule(name=node_names)
-    def fault_streak(self, name: str) -> None:
-        """Fail as a broken node does until the breaker opens, then knock when it half-opens."""
-        for number in range(4):
+    def _make_ready(self, name: str) -> None:
+        self.hold(False)
+        self.do(self.hub.services.nodes.resume(name, by=OPERATOR))
+        self.attempted(self.hub.services.nodes.resume_account(ACCOUNT, by=OPERATOR))
+        self._beat(name)
+
+    @rule(name=node_names, outcome=st.sampled_from([Outcome.NODE_FAULT, *REPORTED]))
+    def streak(self, name: str, outcome: str) -> None:
+        """The same end again and again, as a broken node or a spent limit gives it."""
+        self._make_ready(name)
+        for _ in range(4):
             self.submit(False, name, Priority.HIGH, False, False)
-            self._beat(name)
             for lease in self._claim(name, 1):
                 self._start(lease.fence)
-                self._post(lease.fence, Outcome.NODE_FAULT, 0.0)
-            if number == 2:
-                self.clock.advance(10)
+                self._post(lease.fence, outcome, 0.0)
             self.check()
+
+    @rule(name=node_names, outcome=outcomes)
+    def stopped_in_a_race(self, name: str, outcome: str) -> None:
+        """A stop crosses the result on its way."""
+        self._make_ready(name)
+        self.submit(False, name, Priority.HIGH, False, False)
+        for lease in self._claim(name, 1):
+            self._start(lease.fence)
+            self.do(self.hub.services.tasks.cancel(lease.task.id, by=OPERATOR))
+            self.check()
+            self._post(lease.fence, outcome, 0.2)
+        self.check()
+
+    @rule(
+        word=st.sampled_from(["y", "n"]),
+        texts=st.sampled_from(
+            [("ask publish it",), ("ask sudo reboot",), ("ask publish it", "ask sudo reboot")]
+        ),
+    )
+    def questions(self, word: str, texts: tuple[str, ...]) -> None:
+        """Older questions are settled, new ones reach the phone, and a bare answer comes back."""
+        for approval in self.oracle.seen.approvals.values():
+            if approval.state is ApprovalState.PENDING:
+                request = AnswerApproval(decision=Decision.DENY)
+                self.do(self.hub.services.approvals.answer(approval.code, request, by=OPERATOR))
+        for text in texts:
+            self.text_work(text)
+        self.bridge_sends(True)
+        self.text_bare(word, False)
 
     @rule(name=node_names)
     def knock(self, name: str) -> None:
-        """Many tasks wait, the cooldown is over, and the node asks twice."""
+        """A node breaks; many tasks wait for it; when its cooldown is over it asks twice."""
+        self.reset_breaker(name)
+        self.streak(name, Outcome.NODE_FAULT)
         for _ in range(2):
             self.submit(False, name, Priority.HIGH, False, False)
         self.clock.advance(90)
@@ -653,10 +693,24 @@ class HubMachine(RuleBasedStateMachine):
                 self._post(fence, Outcome.OK, 0.75)
         self.check()
 
-    @precondition(lambda self: self.tasks(TaskState.QUEUED))
+    @rule()
+    def poison(self) -> None:
+        """One task after another is lost with its node, again and again."""
+        self.hold(False)
+        self.submit(False, "archon", Priority.HIGH, False, False)
+        for _ in range(4):
+            self.claim_start("archon")
+            if self.tasks(TaskState.RUNNING):
+                self.go_silent(False)
+            self.do(self.hub.services.nodes.reset_breaker("archon", by=OPERATOR))
+
     @rule(number=picks)
     def tamper(self, number: int) -> None:
         """Somebody changes what an approved task will run; it must not run then."""
+        for name in NODES:
+            self._make_ready(name)
+        self.submit(True, None, Priority.HIGH, False, False)
+        self.answer(0, True, True)
         gated = [
             t for t in self.tasks(TaskState.QUEUED)
             if any(

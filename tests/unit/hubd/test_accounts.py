@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,7 +59,7 @@ def test_after_the_reset_one_task_goes_first_and_the_rest_follow_one_by_one() ->
             record = accounts.on_lease(record, 100 + len(starts), now, CONFIG)
         now += 1.0
     assert len(starts) == accounts.RAMP_STARTS - 1
-    assert all(later - earlier >= 20 for earlier, later in zip(starts, starts[1:], strict=False))
+    assert all(later - earlier >= 20 for earlier, later in pairwise(starts))
     assert accounts.permit(record, now) == accounts.Permit(True)
 
 

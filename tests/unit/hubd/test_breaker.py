@@ -13,6 +13,7 @@ from common.config import BreakerConfig
 from common.wire.nodes import BreakerState
 from common.wire.tasks import Outcome
 from hubd.domain import breaker
+from hubd.domain.breaker import Probe
 from hubd.domain.records import BreakerRecord
 
 CONFIG = BreakerConfig(threshold=3, window_s=600, cooldown_s=60, cap_s=3600, jitter=0.2)
@@ -113,10 +114,19 @@ def test_a_probe_that_says_nothing_frees_its_place(outcome: Outcome) -> None:
     assert breaker.admits(freed, now + 5)
 
 
-def test_an_overdue_probe_is_freed_by_time() -> None:
+def test_a_probe_that_ended_unseen_is_freed() -> None:
     record, now = probing(50)
-    assert breaker.on_tick(record, now + CONFIG.probe_s - 1, CONFIG) == record
-    assert breaker.admits(breaker.on_tick(record, now + CONFIG.probe_s, CONFIG), now)
+    freed = breaker.on_tick(record, now + 1, CONFIG, Probe.OVER)
+    assert breaker.admits(freed, now + 1)
+
+
+def test_a_probe_that_runs_long_enough_closes_it_and_is_never_joined_by_another() -> None:
+    record, now = probing(50)
+    for probe in (Probe.RUNNING, Probe.SILENT):
+        assert breaker.on_tick(record, now + CONFIG.probe_s - 1, CONFIG, probe) == record
+    assert breaker.on_tick(record, now + 10 * CONFIG.probe_s, CONFIG, Probe.SILENT) == record
+    closed = breaker.on_tick(record, now + CONFIG.probe_s, CONFIG, Probe.RUNNING)
+    assert closed.state is BreakerState.CLOSED
 
 
 def test_what_still_ran_when_it_opened_neither_closes_nor_reopens_it() -> None:
@@ -163,7 +173,8 @@ def test_whatever_happens_it_has_one_probe_and_opens_only_for_faults(
     record, now, fence, faults, live = CLOSED, 0.0, 0, 0, set()
     for outcome, pause_s, lease in story:
         now += pause_s
-        record = breaker.on_tick(record, now, CONFIG)
+        probe = Probe.SILENT if record.probe_fence in live else Probe.OVER
+        record = breaker.on_tick(record, now, CONFIG, probe)
         if lease and breaker.admits(record, now):
             fence += 1
             was = record.state

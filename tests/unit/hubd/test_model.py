@@ -1,0 +1,60 @@
+"""The hub keeps its invariants under random use, and the model notices every seeded fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.unit.hubd.machine import HubMachine, Stage
+from tests.unit.hubd.mutants import MUTANTS
+
+PARTS = 6
+EXAMPLES = 250
+STEPS = 30
+
+COMMON = settings(
+    deadline=None,
+    database=None,
+    print_blob=False,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    stage = Stage()
+    yield stage
+    stage.clear()
+
+
+def machine(stage: Stage, number: int) -> type[HubMachine]:
+    """A machine of its own, with its own stream of examples."""
+    return seed(number)(type("HubMachine", (HubMachine,), {"stage": stage, "count": 0}))
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_invariants_hold_whatever_people_nodes_and_clocks_do(stage: Stage, part: int) -> None:
+    run_state_machine_as_test(
+        machine(stage, part),
+        settings=settings(COMMON, max_examples=EXAMPLES, stateful_step_count=STEPS),
+    )
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", sorted(MUTANTS))
+def test_the_model_notices_a_hub_in_which(
+    stage: Stage, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each fault makes an invariant fail, and not the model itself."""
+    MUTANTS[name](monkeypatch)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(
+            machine(stage, 0),
+            settings=settings(
+                COMMON, max_examples=600, stateful_step_count=STEPS, phases=[Phase.generate]
+            ),
+        )
