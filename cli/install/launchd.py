@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import SetUpError
+from cli.parent.log_files import log_file
 from common.paths import MeshPaths, make_private_dir, write_private_file
 
 PASSED_ON = ("PATH", "LANG", "MESH_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
@@ -56,7 +57,7 @@ def property_list(job: Job, paths: MeshPaths, env: Mapping[str, str]) -> dict[st
         "ExitTimeOut": EXIT_GRACE_S + int(job.drain_s),
         "Umask": 0o077,
         "StandardOutPath": "/dev/null",
-        "StandardErrorPath": str(paths.logs_dir / f"{job.daemon}.launchd.log"),
+        "StandardErrorPath": str(log_file(paths.logs_dir, job.daemon)),
     }
 
 

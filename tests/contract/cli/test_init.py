@@ -1,0 +1,106 @@
+"""`mesh init` writes a machine that works, once."""
+
+from __future__ import annotations
+
+import stat
+import tomllib
+from pathlib import Path
+
+from tests.contract.cli.conftest import Mesh
+
+
+def mode_of(path: Path) -> str:
+    return oct(stat.S_IMODE(path.stat().st_mode))[2:]
+
+
+def test_everything_written_is_private_and_complete(mesh: Mesh) -> None:
+    mesh.ok("init", "--yes", "--name", "Rex", "--allow", "+15555550100")
+
+    modes = {
+        str(path.relative_to(mesh.home)): mode_of(path)
+        for path in mesh.home.rglob("*")
+        if path.suffix in (".toml", ".token", ".db") or path.is_dir()
+    }
+    assert modes == {
+        "mesh.toml": "600",
+        "hub.db": "600",
+        "logs": "700",
+        "tokens": "700",
+        "tokens/operator.token": "600",
+        "tokens/node-Rex.token": "600",
+        "tokens/bridge.token": "600",
+    }
+    assert tomllib.loads((mesh.home / "mesh.toml").read_text()) == {
+        "hub": {"run": True, "bind": "127.0.0.1:8420"},
+        "agent": {"run": True, "name": "Rex", "slots": 2, "runner": "claude"},
+        "bridge": {"run": True, "allow": ["+15555550100"]},
+    }
+    assert mesh.ok("config", "check") == f"{mesh.home}/mesh.toml is good.\n"
+
+
+def test_a_second_run_changes_nothing_and_says_so(mesh: Mesh) -> None:
+    mesh.ok("init", "--yes", "--name", "Rex")
+    before = {path: path.read_bytes() for path in mesh.home.rglob("*.token")}
+    config = (mesh.home / "mesh.toml").read_bytes()
+
+    said = mesh.ok("init", "--yes", "--name", "Other", "--allow", "+15555550100")
+
+    assert said.startswith("Everything is there; nothing changed.")
+    assert {path: path.read_bytes() for path in mesh.home.rglob("*.token")} == before
+    assert (mesh.home / "mesh.toml").read_bytes() == config
+
+
+def test_a_later_run_adds_what_is_missing_and_leaves_the_rest(mesh: Mesh) -> None:
+    mesh.ok("init", "--yes", "--name", "Rex")
+    operator = (mesh.home / "tokens/operator.token").read_bytes()
+    (mesh.home / "tokens/node-Rex.token").unlink()
+
+    said = mesh.ok("init", "--yes")
+
+    assert f"wrote {mesh.home}/tokens/node-Rex.token\n" in said
+    assert (mesh.home / "tokens/operator.token").read_bytes() == operator
+
+
+def test_the_file_explains_every_key_it_sets(mesh: Mesh) -> None:
+    mesh.ok("init", "--yes", "--name", "Rex")
+
+    lines = (mesh.home / "mesh.toml").read_text().splitlines()
+
+    for number, line in enumerate(lines):
+        if "=" in line and not line.startswith("#"):
+            assert lines[number - 1].startswith("# "), line
+
+
+def test_a_machine_without_the_hub_is_told_to_join(mesh: Mesh) -> None:
+    said = mesh.ok("init", "--yes", "--hub-url", "https://hub.example", "--name", "Rex")
+
+    assert "mesh join" in said
+    assert not (mesh.home / "hub.db").exists()
+
+
+def test_bad_answers_are_refused_before_anything_is_written(mesh: Mesh) -> None:
+    refused = {
+        ("--name", "no good"): "cannot name a node",
+        ("--allow", "5550100"): "neither a mail address nor a phone number",
+        ("--bridge",): "whom to hear",
+        ("--no-hub",): "needs its address",
+    }
+    for arguments, sentence in refused.items():
+        done = mesh("init", "--yes", *arguments)
+
+        assert done.returncode == 1, arguments
+        assert done.stderr.startswith("mesh: ")
+        assert sentence in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert list(mesh.home.iterdir()) == []
+
+
+def test_a_folder_others_may_read_is_refused(mesh: Mesh) -> None:
+    mesh.home.chmod(0o755)
+
+    done = mesh("init", "--yes")
+
+    assert done.returncode == 78
+    assert (
+        done.stderr == f"mesh: {mesh.home} can be read by other users. Run: chmod 700 {mesh.home}\n"
+    )
