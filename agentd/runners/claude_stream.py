@@ -163,6 +163,7 @@ class Fold:
                 message_id = str(message.get("id"))
                 self._streaming[parent] = message_id
                 self._note_message(message_id, message)
+                yield UsageSeen(self.usage)
             case "message_delta":
                 self._note_output(self._streaming.get(parent), event.get("usage", {}))
                 yield UsageSeen(self.usage)

@@ -6,7 +6,7 @@ Bodies are decoded with the wire's own structs, so an agent that says something 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -132,7 +132,7 @@ class ScriptedHub:
                 if request.path.startswith("/v1/files/"):
                     await self._send_file(writer, request.path.rpartition("/")[2])
                     continue
-                status, body = await self._answer(request)
+                status, body = await self._unless_gone(self._answer(request), reader)
                 await http.send_json(writer, status, msgspec.to_builtins(body))
         except (ConnectionError, asyncio.CancelledError):
             return
@@ -141,6 +141,22 @@ class ScriptedHub:
             writer.close()
             with suppress(ConnectionError, asyncio.CancelledError):
                 await writer.wait_closed()
+
+    async def _unless_gone(
+        self, answer: Coroutine[Any, Any, tuple[int, object]], reader: asyncio.StreamReader
+    ) -> tuple[int, object]:
+        """Give an answer up when its asker is gone: a dead agent must not be given work."""
+        answering = asyncio.create_task(answer)
+        gone = asyncio.create_task(reader.read(1))
+        try:
+            await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                raise ConnectionResetError("the asker is gone")
+            return answering.result()
+        finally:
+            answering.cancel()
+            gone.cancel()
+            await asyncio.gather(answering, gone, return_exceptions=True)
 
     async def _answer(self, request: Request) -> tuple[int, object]:
         if request.headers.get("authorization") != "Bearer scripted":
@@ -189,9 +205,12 @@ class ScriptedHub:
         raise AssertionError(f"no such call: {verb}")
 
     async def _claimed(self, claim: Claim) -> Claimed:
+        born = len(self.registrations)
         with suppress(TimeoutError):
             async with asyncio.timeout(claim.wait_s), self.changed:
-                await self.changed.wait_for(lambda: bool(self._leases))
+                await self.changed.wait_for(lambda: self._leases or len(self.registrations) > born)
+        if len(self.registrations) > born:
+            return Claimed()  # asked by an agent that is gone
         taken = self._leases[: claim.free_slots]
         del self._leases[: claim.free_slots]
         return Claimed(leases=taken)

@@ -102,10 +102,10 @@ async def test_a_refused_start_runs_nothing(
 async def test_a_result_waits_on_disk_while_the_hub_is_away(
     hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path, mesh_home: Path
 ) -> None:
-    fence = await hub.offer("[rehearse: 1s] patience")
+    fence = await hub.offer("[rehearse: 2s] patience")
     spool = mesh_home / "agentd-Archon" / "spool"
     async with agentd(hub, clean_env, tmp_path, runner="rehearsal"):
-        await hub.until(lambda: hub.starts)
+        await hub.until(lambda: hub.outputs)
         await hub.stop()
         hub.away = True
         await until(lambda: list(spool.glob("*.result.json")))

@@ -149,3 +149,41 @@ async def test_a_fenced_attempt_is_ended_and_reports_nothing(
         await until(lambda: any("dropped" in line["event"] for line in agent.log()))
         assert marked_processes(clean_env["HOME"]) == []
     assert fence not in hub.results
+
+
+async def test_a_cancelled_session_can_be_continued(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path, claude_settings: Settings
+) -> None:
+    async with agentd(hub, clean_env, tmp_path, **claude_settings):
+        first = await hub.offer(scenario("slow", seconds=60))
+        await hub.until(lambda: hub.outputs)
+        hub.kills.add(first)
+        killed = await hub.result_of(first)
+        assert killed.outcome == Outcome.KILLED
+        second = await hub.offer("go on, shorter", session_id=killed.session_id)
+        after = await hub.result_of(second)
+    assert after.outcome == Outcome.OK
+    assert after.session_id == killed.session_id
+    assert after.text.startswith("Done. Prompts seen in this session: ")
+    assert not after.text.endswith(" 1.")
+
+
+async def test_a_session_survives_the_sigkill_of_its_agent(
+    hub: ScriptedHub,
+    clean_env: dict[str, str],
+    tmp_path: Path,
+    claude_settings: Settings,
+    model_api: ModelApi,
+) -> None:
+    first = await hub.offer("the first words " + scenario("slow", seconds=60))
+    async with agentd(hub, clean_env, tmp_path, **claude_settings) as agent:
+        await hub.until(lambda: hub.outputs)
+        agent.signal(signal.SIGKILL)
+        await agent.wait()
+    async with agentd(hub, clean_env, tmp_path, **claude_settings):
+        lost = await hub.result_of(first)
+        second = await hub.offer(scenario("success"), session_id=lost.session_id)
+        after = await hub.result_of(second)
+    assert (after.outcome, after.session_id) == (Outcome.OK, lost.session_id)
+    assert "the first words" in json.dumps(model_api.books.requests[-1])
+    assert lost.usage[0].input_tokens == model_api.books.served[0].usage.input_tokens
