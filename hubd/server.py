@@ -110,6 +110,7 @@ def hypercorn_config(listener: socket.socket, tls: Tls | None) -> HypercornConfi
     config.workers = 1  # one writer and an in-memory fan-out
     config.graceful_timeout = GRACEFUL_S
     config.keep_alive_timeout = KEEP_ALIVE_S
+    config.keep_alive_max_requests = 10**9  # a node's connection is one for all its life
     config.include_server_header = False
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
