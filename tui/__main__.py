@@ -8,6 +8,7 @@ import random
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from common.clock import SystemClock
 from common.config.load import LoadedConfig, load_config
@@ -15,6 +16,9 @@ from common.errors import EXIT_FAILED, MeshError
 from common.logs import log_to_file
 from common.version import VERSION
 from tui.hub import Hub, LiveHub
+
+if TYPE_CHECKING:
+    from common.client import Credentials
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -45,21 +49,31 @@ def _run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
             "needs a terminal (it draws on stderr). For scripts: mesh status --json, mesh --help"
         )
         return EXIT_FAILED
-    log_to_file("mesh-tui", loaded.paths.logs_dir / "tui.log")
+    log_file = loaded.paths.logs_dir / "tui.log"
+    log_to_file("mesh-tui", log_file)
     hub = _demo_hub() if options.demo else _live_hub(loaded, env)
 
     from tui.app import MeshApp
     from tui.keys import keymap
+    from tui.terminal import CLEAR, Traits
 
+    traits = Traits.of(env)
     app = MeshApp(
         hub,
         clock=SystemClock(),
         new_key=lambda: uuid.uuid4().hex,
         theme=options.theme or loaded.config.tui.theme,
         keymap=keymap(loaded.config.tui.keys),
+        traits=traits,
+        notify=loaded.config.tui.notify,
         own_signals=True,
     )
     app.run()
+    if traits.progresses:
+        sys.stderr.write(CLEAR)
+    if app.crash is not None:
+        _complain(f"failed: {app.crash!r}. Its log: {log_file}")
+        return EXIT_FAILED
     return app.return_code or 0
 
 
@@ -70,7 +84,7 @@ def _demo_hub() -> Hub:
 
 
 def _live_hub(loaded: LoadedConfig, env: Mapping[str, str]) -> Hub:
-    def find():  # type: ignore[no-untyped-def]
+    def find() -> Credentials:
         from common.client import find_credentials
         from common.errors import ConfigError
 

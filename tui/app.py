@@ -24,8 +24,10 @@ from tui.keys import EVERYWHERE, bindings_for
 from tui.orders import Order
 from tui.screens.dashboard import DashboardScreen
 from tui.state.link import LinkState
+from tui.state.needs import needs
 from tui.state.orders import OrderLog
 from tui.state.store import Ref, Store
+from tui.terminal import Terminal, Traits
 from tui.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ class MeshApp(App[None]):
         zone: tzinfo | None = None,
         theme: str = "mesh-dark",
         keymap: Mapping[str, str] | None = None,
+        traits: Traits | None = None,
+        notify: bool = True,
         own_signals: bool = False,
     ) -> None:
         super().__init__()
@@ -86,6 +90,8 @@ class MeshApp(App[None]):
         self.changes: Signal[frozenset[Ref]] = Signal(self, "changes")
         self.no_token = False
         self._welcome: Screen[None] | None = None
+        self.crash: Exception | None = None
+        self._terminal = Terminal(traits, notify, self._write) if traits else None
         self._own_signals = own_signals
         self._flush_due = False
         self._flushed_at = 0.0
@@ -119,6 +125,20 @@ class MeshApp(App[None]):
     def _leave_by_signal(self, number: int) -> None:
         logger.info("leaving", extra={"signal": number})
         self.exit(return_code=128 + number)
+
+    def _write(self, sequence: str) -> None:
+        if self._driver is not None:
+            self._driver.write(sequence)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A fault of ours: into the log with its traceback, to the terminal as a sentence."""
+        self.crash = self.crash or error
+        logger.critical("crashed", exc_info=error)
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """Leave without printing the traceback: it shows the values of variables."""
+        self._close_messages_no_wait()
 
     # -- following ------------------------------------------------------------------------
 
@@ -160,6 +180,9 @@ class MeshApp(App[None]):
         if changed:
             self._welcome_or_not()
             self.changes.publish(changed)
+            if self._terminal is not None:
+                found = needs(self.store, self.store.now(self.clock.now()))
+                self._terminal.show(self.store, found, focused=self.app_focus)
 
     def _welcome_or_not(self) -> None:
         """Say what to type while there is nothing to show and no hub to ask."""

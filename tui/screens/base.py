@@ -13,7 +13,7 @@ from textual.screen import Screen
 from tui.control import Control
 from tui.keys import BY_ID, actions_for, bindings_for, shown_keys
 from tui.state.header import banner, header
-from tui.state.store import Ref
+from tui.state.store import LINK, Ref
 from tui.widgets.strips import HeaderStrip, KeyBar, TextLine
 
 NARROW = 100
@@ -86,6 +86,14 @@ class MeshScreen(Screen[None]):
         if self.is_current:
             self.show_changes(changed)
             self._show_frame()
+        elif LINK in changed and self._under_dialog:
+            self.show_all()
+
+    @property
+    def _under_dialog(self) -> bool:
+        """Whether it is seen around a dialog: then it is kept true once a second."""
+        stack = self.app.screen_stack
+        return self.app.screen.is_modal and len(stack) > 1 and stack[-2] is self
 
     def _header_parts(self) -> HeaderStrip.Parts:
         store, local = self.control.store, self.control.clock.now()

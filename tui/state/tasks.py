@@ -14,7 +14,6 @@ from tui.state.filters import TaskFilter
 from tui.state.measures import age, count, money, since
 
 COLUMNS = (
-    Column("", width=1),
     Column("id", width=5, right=True),
     Column("state", width=12),
     Column("task", 0, flex=3),
@@ -89,14 +88,12 @@ class TaskIndex:
         return len(self._order)
 
 
-def task_row(task: Task, now: float, *, marked: bool = False, mark: str = "") -> Row:
-    """`marked`: chosen for a batch; `mark` stands in place of the state while an order for it is
-    under way."""
+def task_row(task: Task, now: float, *, mark: str = "") -> Row:
+    """`mark` stands in place of the state while an order for it is under way."""
     look = words.TASK[task.state]
     tokens = task.input_tokens + task.output_tokens
     tokens += task.cache_read_tokens + task.cache_write_tokens
     return (
-        (Piece("◆", Role.ACCENT),) if marked else (Piece(" "),),
         cell(f"#{task.id}", Role.MUTED),
         (Piece(mark, Role.WARN),) if mark else look.cell,
         _title(task),

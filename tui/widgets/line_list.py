@@ -22,6 +22,8 @@ from tui.state.cells import Cell, Column, Piece, Role, Row
 from tui.widgets.painting import PAINTED, Painter
 
 K = TypeVar("K", bound=Hashable)
+Line = tuple[K, Row | Cell, str]
+"""What stands on a visible line: whose it is, its cells, its mark."""
 GUTTER = 2
 
 
@@ -66,7 +68,7 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
         self.keys: Sequence[K] = ()
         self._places: dict[K, int] = {}
         self._cursor = 0
-        self._drawn: dict[int, tuple[K, Row | Cell]] = {}
+        self._drawn: dict[int, Line[K]] = {}
 
     # -- what is in it --------------------------------------------------------------------
 
@@ -126,15 +128,19 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
         """The index of the row on visible line `y`."""
         return (round(self.scroll_y) + y - self.titles) // self.lines
 
-    def _line_at(self, y: int) -> tuple[K, Row | Cell] | None:
+    def mark_of(self, key: K) -> str:
+        """One cell in front of a row."""
+        return ""
+
+    def _line_at(self, y: int) -> Line[K] | None:
         """What stands on visible line `y`: the first line of a row or its second."""
         place = self._place(y)
         if not 0 <= place < len(self.keys):
             return None
         key = self.keys[place]
         if self.second_of is not None and (round(self.scroll_y) + y - self.titles) % 2:
-            return key, self.second_of(key)
-        return key, self.row_of(key)
+            return key, self.second_of(key), ""
+        return key, self.row_of(key), self.mark_of(key)
 
     def _refresh_line(self, y: int) -> None:
         self._drawn.pop(y, None)
@@ -154,16 +160,19 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
             return Strip.blank(width, base)
         self._drawn[y] = line
         second = self.lines == 2 and (round(self.scroll_y) + y - self.titles) % 2 == 1
-        return self._row_line(line[1], self._place(y) == self._cursor, width, base, second=second)
+        at_cursor = self._place(y) == self._cursor
+        return self._row_line(line[1], at_cursor, width, base, second=second, mark=line[2])
 
     def _row_line(
-        self, row: Row | Cell, at_cursor: bool, width: int, base: Style, *, second: bool = False
-    ) -> Strip:
-        gutter: Cell = (Piece(" " * GUTTER),)
+        self, row: Row | Cell, at_cursor: bool, width: int, base: Style, *,
+        second: bool = False, mark: str = "",
+    ) -> Strip:  # fmt: skip
+        edge = " "
         if at_cursor and (self.has_focus or self.cursor_stays):
             name = "line--cursor" if self.has_focus else "line--cursor-blurred"
             base += self.get_component_rich_style(name, partial=True)
-            gutter = (Piece("▌ " if self.has_focus else "  ", Role.ACCENT),)
+            edge = "▌" if self.has_focus else " "
+        gutter: Cell = (Piece(edge + (mark or " "), Role.ACCENT),)
         room = max(0, width - GUTTER - 1)
         line = (
             self.paint_line(cast("Cell", row), room, base)

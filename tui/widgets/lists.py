@@ -121,6 +121,9 @@ class TaskList(LineList[int]):
         self._rebuild()
         return self.index.sort
 
+    def mark_of(self, key: int) -> str:
+        return "◆" if key in self.marked else ""
+
     def toggle_mark(self) -> None:
         if self.selected is not None:
             self.marked ^= {self.selected}
@@ -150,7 +153,7 @@ class TaskList(LineList[int]):
         mark = PENDING_MARK if self._control.orders.pending(Ref("task", str(task_id))) else ""
         now = store.now(self._control.clock.now())
         task: Task = store.folded.tasks[task_id]
-        return task_row(task, now, marked=task_id in self.marked, mark=mark)
+        return task_row(task, now, mark=mark)
 
 
 EVENT_COLUMNS = (
