@@ -145,25 +145,37 @@ class Attempt:
 
     async def _start(self) -> bool:
         """Whether the hub accepted the start, and so whether anything may be spawned."""
+        starting = asyncio.create_task(self._ask_to_start(), name=f"start of {self.fence}")
+        stopping = asyncio.create_task(self._order.given.wait(), name=f"stop of {self.fence}")
+        try:
+            await asyncio.wait(
+                {starting, stopping},
+                timeout=START_WITHIN_S,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if starting.done():
+                return starting.result()
+        finally:
+            starting.cancel()
+            stopping.cancel()
+            await asyncio.gather(starting, stopping, return_exceptions=True)
+        # The hub may have noted a start whose answer was lost: say that nothing runs.
+        error = "stopped before the hub had answered the start"
+        self._means.spool.put(self.fence, PostResult(outcome=Outcome.INTERRUPTED, error=error))
+        return False
+
+    async def _ask_to_start(self) -> bool:
         backoff = Backoff(first_s=0.2, cap_s=2.0)
         start = StartAttempt(runner=self._means.runner.name, session_id=self.lease.task.session_id)
-        try:
-            async with asyncio.timeout(START_WITHIN_S):
-                while True:
-                    try:
-                        await self._means.hub.start(self.fence, start)
-                        return True
-                    except HubUnreachableError:
-                        await asyncio.sleep(backoff.next_s())
-        except HubError as error:
-            logger.info("start refused", extra=self._names() | {"code": error.hub_code})
-            return False
-        except TimeoutError:
-            # The hub may have noted a start whose answer was lost: say that nothing runs.
-            error_text = "the hub did not answer the start"
-            result = PostResult(outcome=Outcome.INTERRUPTED, error=error_text)
-            self._means.spool.put(self.fence, result)
-            return False
+        while True:
+            try:
+                await self._means.hub.start(self.fence, start)
+                return True
+            except HubUnreachableError:
+                await asyncio.sleep(backoff.next_s())
+            except HubError as error:
+                logger.info("start refused", extra=self._names() | {"code": error.hub_code})
+                return False
 
     async def _execute(self) -> PostResult:
         place = await self._means.workspace.prepare(self.lease)
@@ -189,7 +201,8 @@ class Attempt:
             await asyncio.gather(watching, return_exceptions=True)
             await self._desk.close()
             self._feed.close()
-            await asyncio.wait({feeding}, timeout=LAST_OUTPUT_S)
+            hurried = self._order.hurried.is_set()
+            await asyncio.wait({feeding}, timeout=0.1 if hurried else LAST_OUTPUT_S)
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
         if ended.session_id is not None:

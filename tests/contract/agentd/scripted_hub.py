@@ -54,6 +54,8 @@ class ScriptedHub:
     kills: set[int] = field(default_factory=set)
     stale: set[int] = field(default_factory=set)
     away: bool = False
+    frozen: bool = False
+    slow_start: bool = False
     files: dict[str, tuple[str | None, bytes]] = field(default_factory=dict)
     approvals: dict[str, Approval] = field(default_factory=dict)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -129,6 +131,8 @@ class ScriptedHub:
             while request := await http.read_request(reader):
                 if self.away:
                     return
+                if self.frozen:
+                    await asyncio.Event().wait()
                 if request.path.startswith("/v1/files/"):
                     await self._send_file(writer, request.path.rpartition("/")[2])
                     continue
@@ -221,6 +225,8 @@ class ScriptedHub:
         match verb:
             case "start":
                 await self._note(self.starts, (fence, msgspec.json.decode(body, type=StartAttempt)))
+                if self.slow_start:
+                    await asyncio.Event().wait()
             case "output":
                 await self._note(self.outputs, (fence, msgspec.json.decode(body, type=PostOutput)))
             case "result":

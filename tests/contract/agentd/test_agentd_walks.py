@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
+
+import pytest
 
 from common.wire.approvals import ApprovalState
 from common.wire.nodes import OutputKind
@@ -117,6 +120,7 @@ async def test_a_result_waits_on_disk_while_the_hub_is_away(
     assert not list(spool.iterdir())
 
 
+@pytest.mark.shutdown
 async def test_a_stop_with_work_in_flight_reports_it_interrupted(
     hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -143,6 +147,37 @@ async def test_a_drain_lets_running_work_finish_and_takes_no_more(
     assert late not in [started for started, _ in hub.starts]
 
 
+@pytest.mark.shutdown
+@pytest.mark.parametrize("how", ["away", "frozen"])
+async def test_a_stop_does_not_wait_for_a_hub_that_does_not_answer(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path, mesh_home: Path, how: str
+) -> None:
+    running = await hub.offer("[rehearse: 60s] slow")
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal") as agent:
+        await hub.until(lambda: hub.outputs)
+        setattr(hub, how, True)
+        agent.signal(signal.SIGTERM)
+        stopped_at = time.monotonic()
+        assert await agent.wait() == 0
+        assert time.monotonic() - stopped_at < 2.0
+    assert (mesh_home / "agentd-Archon" / "spool" / f"{running}.result.json").exists()
+
+
+@pytest.mark.shutdown
+async def test_a_stop_during_a_start_that_is_not_answered_spawns_nothing(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path, mesh_home: Path
+) -> None:
+    hub.slow_start = True
+    fence = await hub.offer("never begun")
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal") as agent:
+        await hub.until(lambda: hub.starts)
+        agent.signal(signal.SIGTERM)
+        assert await agent.wait(within_s=5) == 0
+    assert hub.results[fence].outcome == Outcome.INTERRUPTED
+    assert hub.outputs == []
+
+
+@pytest.mark.shutdown
 async def test_a_second_signal_ends_a_drain(
     hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
 ) -> None:

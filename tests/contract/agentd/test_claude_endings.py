@@ -79,6 +79,7 @@ async def test_what_an_attempt_leaves_in_the_background_ends_with_it(
         assert not alive(read_pid(bare) or 0)
 
 
+@pytest.mark.shutdown
 async def test_sigterm_ends_agentd_and_its_work_within_two_seconds(
     hub: ScriptedHub,
     clean_env: dict[str, str],
