@@ -132,6 +132,6 @@ def _question(approval: Approval) -> _Question:
 
 def _choice(choices: Sequence[str], answer: str | None) -> str | None:
     """A number stands for the choice at that place."""
-    if answer and answer.isdigit() and 1 <= int(answer) <= len(choices):
+    if answer and answer.isdecimal() and 1 <= int(answer) <= len(choices):
         return choices[int(answer) - 1]
     return answer

@@ -32,7 +32,7 @@ class TaskId(click.ParamType[int]):
         self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
         text = str(value).removeprefix("#")
-        if not text.isdigit() or not 0 < int(text) < 2**63:
+        if not text.isdecimal() or not 0 < int(text) < 2**63:
             self.fail(f"{value!r} is no task: give its number, such as 42.", param, ctx)
         return int(text)
 
