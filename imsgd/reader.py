@@ -38,6 +38,8 @@ SETTLE_S = 0.05
 LOOK_BACK_S = 600.0
 """Rows that got a lower number than others before them are looked for by date this far back."""
 LOOK_BACK_EVERY_S = 1.0
+LOOK_BACK_IDLE_S = 10.0
+"""The same while nobody writes."""
 LOOK_BACK_ROWS = 1000
 REBASE_ROWS = 20_000
 BATCH_ROWS = 500
@@ -46,10 +48,14 @@ HOLD_S = 0.3
 not forgotten."""
 FILES_S = 20.0
 """A text whose files are not there after that long is delivered without them."""
+NO_FILES_S = 2.0
+"""The same for a text that says it has files, but was joined to none."""
 WAIT_S = 30.0
 """A row still without chat or body after that long is given up."""
 SAVE_EVERY_S = 5.0
-JUDGED_ROWS = 50_000
+SAVE_IDLE_S = 30.0
+"""The same while the place does not move: only the time of the last look does."""
+JUDGED_ROWS = 5000
 RETRY_S = 2.0
 
 
@@ -66,7 +72,9 @@ class Session:
     catching_up: bool = True
     """Until the rows written before the file was opened are judged; they hold up nothing."""
     version: int = -1
-    look_back_due: float = 0.0
+    renew_due: float = 0.0
+    looked_back_at: float = 0.0
+    looked_back_version: int = -1
 
     def done(self, rowid: int) -> None:
         self.waiting.pop(rowid, None)
@@ -115,6 +123,7 @@ class Reader:
         self._fresh: Freshness | None = None
         self._opened = 0
         self._saved_at = clock.monotonic()
+        self._saved_rowid = -1
 
     async def run(self) -> None:
         """Poll for ever; an unreadable database is reported and tried again."""
@@ -166,7 +175,8 @@ class Reader:
     async def _poll(self) -> None:
         now = self._clock.monotonic()
         session = self._session
-        if session is not None and now >= session.look_back_due:
+        if session is not None and now >= session.renew_due:
+            session.renew_due = now + LOOK_BACK_EVERY_S
             await self._link.renew()
         version = await self._link.ask(lambda db: db.data_version())
         if session is None or self._link.opened != self._opened:
@@ -177,8 +187,9 @@ class Reader:
             await self._visit_waiting(session)
         if version != session.version and await self._scan(session):
             session.version, session.catching_up = version, False
-        if now >= session.look_back_due:
-            session.look_back_due = now + LOOK_BACK_EVERY_S
+        pause_s = LOOK_BACK_IDLE_S if version == session.looked_back_version else LOOK_BACK_EVERY_S
+        if now - session.looked_back_at >= pause_s:
+            session.looked_back_at, session.looked_back_version = now, version
             await self._look_back(session)
         await self._after_poll(session)
 
@@ -287,11 +298,12 @@ class Reader:
         """Whether it is worth waiting for a file that is still being downloaded."""
         if not row.expects_files:
             return False
-        now = self._clock.monotonic()
-        if now - session.waiting.get(row.rowid, now) >= FILES_S:
-            return False
         files = await self._link.ask(lambda db: db.attachments(row.rowid))
-        return not files or not all(file.is_settled for file in files)
+        now = self._clock.monotonic()
+        waited_s = now - session.waiting.get(row.rowid, now)
+        if not files:
+            return waited_s < NO_FILES_S
+        return waited_s < FILES_S and not all(file.is_settled for file in files)
 
     async def _sift(self, session: Session, admitted: Admit) -> None:
         if self._fresh is None:
@@ -312,13 +324,14 @@ class Reader:
         if self._fresh is not None:
             self._fresh = self._fresh.after_poll(self._clock.now())
         self._sieve.refresh_problems()
-        if self._clock.monotonic() - self._saved_at >= SAVE_EVERY_S:
+        pause_s = SAVE_IDLE_S if session.decided_up_to == self._saved_rowid else SAVE_EVERY_S
+        if self._clock.monotonic() - self._saved_at >= pause_s:
             await self._save_place(session)
 
     async def _save_place(self, session: Session) -> None:
-        self._saved_at = self._clock.monotonic()
         if self._fresh is None:
             return
+        self._saved_at, self._saved_rowid = self._clock.monotonic(), session.decided_up_to
         place = hearing.Place(
             session.identity,
             session.decided_up_to,

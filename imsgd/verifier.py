@@ -64,7 +64,8 @@ class Verifier:
             if watched:
                 await self._look(watched)
             busy = any(bubble.state in speaking.WATCHED for bubble in watched)
-            await self.wanted.after(heard, timeout_s=TICK_S if busy else IDLE_TICK_S)
+            tick_s = TICK_S if busy else IDLE_TICK_S
+            await self.wanted.after(heard, timeout_s=tick_s if watched else None)
 
     async def close(self) -> None:
         await self._link.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import psutil
@@ -216,6 +217,19 @@ async def test_stopping_lets_osascript_end(bench: Bench) -> None:
         outcome = await bench.hub.outcome(item, timeout_s=25)
         assert (outcome["outcome"], outcome["maybe_duplicate"]) == ("sent", False)
     assert bench.sent_texts == [f"#{number} done" for number in range(8)]
+
+
+@pytest.mark.parametrize("mode", [Mode.HANG, Mode.HANG_STUBBORN])
+async def test_stopping_does_not_wait_for_an_osascript_that_hangs(
+    new_bench: Bench, mode: Mode
+) -> None:
+    new_bench.world.set_mode(mode, times=1)
+    await new_bench.start()
+    await new_bench.hub.say(OWNER_CHAT, "#1 done")
+    await until(lambda: new_bench.calls)
+    async with asyncio.timeout(4):
+        assert await new_bench.stop() == 0
+    assert left_over(new_bench.folder) == []
 
 
 def left_over(folder: Path) -> list[list[str]]:
