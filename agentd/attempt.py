@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from agentd.attachments import FileSource, fetch, prompt_with
 from agentd.environment import attempt_environment
@@ -108,7 +110,6 @@ class Attempt:
         self._desk: QuestionDesk | None = None
         self._entry: Entry | None = None
         self._last_output_at = 0.0
-        self._waited_s = 0.0
 
     @property
     def place(self) -> Path | None:
@@ -320,21 +321,18 @@ class Attempt:
         stop = self._order.stop
         return stop is not None and stop.reason is Reason.FENCED
 
-    def _note(self, **changes: object) -> None:
+    def _note(self, **changes: Any) -> None:
         """Keep the journal up to date with what a successor would have to report."""
-        known = {
-            "fence": self.fence,
-            "task_id": self.lease.task.id,
-            "runner": self._means.runner.name,
-            "folder": "",
-            "session_id": self.lease.task.session_id,
-        }
-        if self._entry is not None:
-            known = {name: getattr(self._entry, name) for name in Entry.__struct_fields__}
-        entry = Entry(**(known | changes))  # type: ignore[arg-type]
-        if entry != self._entry:
-            self._entry = entry
-            self._means.journal.write(entry)
+        before = self._entry or Entry(
+            fence=self.fence,
+            task_id=self.lease.task.id,
+            runner=self._means.runner.name,
+            folder="",
+            session_id=self.lease.task.session_id,
+        )
+        self._entry = msgspec.structs.replace(before, **changes)
+        if self._entry != before:
+            self._means.journal.write(self._entry)
 
     async def _sweep(self) -> None:
         mark = Mark(self._means.agent_mark, self.fence, self.place)
