@@ -33,7 +33,10 @@ def single_instance(lock_file: Path, daemon: str) -> Iterator[None]:
             ) from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
+        try:
+            yield
+        finally:
+            os.ftruncate(descriptor, 0)  # a pid that is left tells of an end nobody chose
     finally:
         os.close(descriptor)
 
