@@ -1,0 +1,1 @@
+"""Figures of the hub over real HTTP, with `synchronous=FULL`, on whatever machine this is."""
