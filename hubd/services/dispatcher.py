@@ -45,7 +45,7 @@ class Dispatcher:
 
     def __init__(self, database: Database, env: Env) -> None:
         self._database = database
-        self._env = env
+        self.env = env
         self._waiters: dict[str, Waiter] = {}
         self._abandoned: list[int] = []
         self._kick = asyncio.Event()
@@ -113,12 +113,12 @@ class Dispatcher:
         """One pass over the claims that are open now; returns when the next may find more."""
         if self._abandoned:
             fences, self._abandoned = self._abandoned, []
-            await self._database.write(lambda tx: _give_back(tx, self._env, fences))
+            await self._database.write(lambda tx: _give_back(tx, self.env, fences))
         waiters = {w.node: w for w in self._waiters.values() if not w.granted.is_set()}
         if not waiters:
             return None
         offers = {name: waiter.free for name, waiter in waiters.items()}
-        placed = await self._database.write(lambda tx: placing.run_pass(tx, self._env, offers))
+        placed = await self._database.write(lambda tx: placing.run_pass(tx, self.env, offers))
         for name, waiter in waiters.items():
             self._deliver(waiter, placed.leases.get(name, []))
         if placed.more:

@@ -13,7 +13,7 @@ import logging
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -171,11 +171,12 @@ class Database:
         """Commit what waits, then close both connections."""
         self._closing = True
         self._wake.set()
-        await self._pump
-        self.bus.close()
-        await self.save_marks()
-        await self._reader.close()
-        await self._writer.close()
+        async with AsyncExitStack() as stack:  # whatever fails, no connection's thread is left
+            stack.push_async_callback(self._writer.close)
+            stack.push_async_callback(self._reader.close)
+            stack.push_async_callback(self.save_marks)
+            stack.callback(self.bus.close)
+            await self._pump
 
     async def _run_pump(self) -> None:
         while True:
