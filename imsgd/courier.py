@@ -32,6 +32,8 @@ HEARTBEAT_S = 10.0
 RETRY_CAP_S = 5.0
 STALE_AFTER_S = 1.0
 """An input that waited longer is read again before it is delivered: it may have been edited."""
+REPORT_FIRST_S = 5.0
+REPORT_TICK_S = 0.05
 FAREWELL_S = 0.5
 MAX_TEXT = 200_000
 """What the hub takes."""
@@ -126,7 +128,11 @@ class Courier:
             await self._settled.after(heard)
 
     async def heartbeat(self) -> None:
-        """Say how the bridge fares, every few seconds and whenever that changes."""
+        """Say how the bridge fares, every few seconds and whenever that changes.
+
+        The first report means that the bridge listens: nothing written after it goes unheard.
+        """
+        await self._reader.looked.wait()
         while True:
             heard = self._health.changed.count
             try:
@@ -152,6 +158,8 @@ class Courier:
                 await self._settle(item, Refusal.UNSENT)
                 return
             item = current
+        if item.reply_to is not None:
+            await self._let_report_go_first(item.reply_to)
         try:
             receipt = await self._api.deliver(await self._message(item))
         except HubError as error:
@@ -166,6 +174,14 @@ class Courier:
             extra={"guid": item.guid, "status": receipt.status, "task": receipt.task_id},
         )
         await self._settle(item, hearing.INPUT)
+
+    async def _let_report_go_first(self, guid: str) -> None:
+        """An answer to a bubble the hub has not been told of yet would mean nothing to it."""
+        deadline = self._clock.monotonic() + REPORT_FIRST_S
+        while self._clock.monotonic() < deadline:
+            if await self._ledger.read(partial(speaking.is_known_to_hub, guid=guid)):
+                return
+            await asyncio.sleep(REPORT_TICK_S)
 
     async def _settle(self, item: Inbound, verdict: str) -> None:
         await self._ledger.write(partial(hearing.settle, guid=item.guid, verdict=verdict))

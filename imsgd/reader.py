@@ -119,6 +119,8 @@ class Reader:
         self._clock = clock
         self._link = ChatLink(chat_db, "reader")
         self._sieve = Sieve(link=self._link, ledger=ledger, inbox=inbox, health=health, clock=clock)
+        self.looked = asyncio.Event()
+        """Set once chat.db was looked at, or could not be: from then on every new row is heard."""
         self._session: Session | None = None
         self._fresh: Freshness | None = None
         self._opened = 0
@@ -137,6 +139,7 @@ class Reader:
                 pause_s = max(pause_s, RETRY_S)
             except ChatDbBusyError:
                 logger.debug("database busy")
+            self.looked.set()
             await asyncio.sleep(pause_s)
 
     async def close(self) -> None:

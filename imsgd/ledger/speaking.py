@@ -169,6 +169,16 @@ def unreported(connection: sqlite3.Connection) -> list[tuple[Item, list[Bubble]]
     return [(_item(row), bubbles_of(connection, row["id"])) for row in rows]
 
 
+def is_known_to_hub(connection: sqlite3.Connection, guid: str) -> bool:
+    """Whether the hub was told of the reply that `guid` belongs to; true if it is none of ours."""
+    row = connection.execute(
+        "SELECT i.reported FROM own_guids o JOIN bubbles b ON b.id = o.bubble_id"
+        " JOIN items i ON i.id = b.item_id WHERE o.guid = :guid",
+        {"guid": guid},
+    ).fetchone()
+    return row is None or bool(row["reported"])
+
+
 def mark_reported(connection: sqlite3.Connection, item: Item) -> None:
     """Unless it was settled differently, or claimed anew, while the report was under way."""
     connection.execute(

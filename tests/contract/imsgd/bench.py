@@ -46,7 +46,6 @@ class Bench:
                 sys.executable, "-m", "imsgd", env=self.env, stdout=log, stderr=log
             )
         if ready:
-            await self.until_reading()
             await self.hub.until(lambda: len(self.hub.reports) > before)
 
     async def until_reading(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from imsgd.simulated.store import NewRow
-from tests.contract.imsgd.bench import OWNER, OWNER_CHAT, STRANGER, Bench
+from tests.contract.imsgd.bench import OWNER, OWNER_CHAT, STRANGER, Bench, until
 
 
 async def test_what_the_owner_of_the_mac_writes_to_somebody_is_no_input(bench: Bench) -> None:
@@ -92,6 +92,18 @@ async def test_a_reaction_to_the_meshs_own_question_is_an_answer(bench: Bench) -
     await bench.hub.heard("after")
     [reaction, _] = bench.hub.messages.values()
     assert (reaction["tapback"], reaction["reply_to"], reaction["text"]) == ("dislike", guid, "")
+
+
+async def test_an_answer_never_overtakes_the_report_of_its_question(bench: Bench) -> None:
+    bench.world.timing.delivered_s = 1.0
+    await bench.start()
+    item = await bench.hub.say(OWNER_CHAT, "#3 may I push to main? K7")
+    await until(lambda: bench.world.bubbles)
+    await bench.world.tapback(bench.world.bubbles[0].guid, "like")
+    reports: list[bool] = []
+    bench.hub.on_message = lambda message: reports.append(item in bench.hub.outcomes)
+    await bench.hub.until(lambda: reports)
+    assert reports == [True]
 
 
 async def test_an_inline_reply_names_the_message_it_answers(bench: Bench) -> None:
