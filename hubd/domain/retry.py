@@ -49,10 +49,12 @@ def after_result(
     max_attempts: int,
     account_until: float | None,
     rng: random.Random,
+    final: bool = False,
 ) -> Fate:
     """The fate of a task whose current attempt posted `outcome` (not `parked`).
 
-    `account_until` is when its account's pause ends, for the outcomes that pause one.
+    `account_until` is when its account's pause ends, for the outcomes that pause one. `final`: the
+    same again would only cost the same again, so a task error is the end.
     """
     if outcome is Outcome.OK:
         return Fate(Move.SUCCEED, {"cancel_raced": task.cancel_requested})
@@ -62,7 +64,7 @@ def after_result(
         case Outcome.PERMANENT:
             return Fate(Move.FAIL, {})
         case Outcome.TASK_ERROR:
-            return _after_task_error(task, now, max_attempts, rng)
+            return _after_task_error(task, now, 0 if final else max_attempts, rng)
         case Outcome.NODE_FAULT:
             return _after_node_fault(task, now, rng)
         case Outcome.LOST:

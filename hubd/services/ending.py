@@ -94,6 +94,7 @@ def _finish(
         max_attempts=env.config.hub.max_attempts,
         account_until=account.paused_until if account and outcome in PAUSING else None,
         rng=env.rng,
+        final=request.final,
     )
     if request.text:
         tasks.set_result(tx.conn, task.id, request.text)

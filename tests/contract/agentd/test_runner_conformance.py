@@ -34,6 +34,7 @@ from agentd.runners.protocol import (
 from agentd.runners.rehearsal import RehearsalRunner
 from agentd.sweep import Mark, find_marked
 from common.wire.tasks import Outcome
+from tests.conftest import ROOT, missing_tool
 from tests.contract.agentd.agent_process import until
 from tests.fakes.model_api import ModelApi
 
@@ -199,12 +200,19 @@ def claude_subject(program: Path, environment: dict[str, str], folder: Path) -> 
     )
 
 
+def find_codex() -> str:
+    """The real Codex CLI: MESH_TEST_CODEX, `.tools`, or the PATH."""
+    kept = ROOT / ".tools/node_modules/.bin/codex"
+    program = os.environ.get("MESH_TEST_CODEX") or (str(kept) if kept.exists() else None)
+    if program is None and (program := shutil.which("codex")) is None:
+        missing_tool("the Codex CLI (npm install -g @openai/codex@0.169.0)")
+    return str(program)
+
+
 def codex_subject(
     environment: dict[str, str], folder: Path, tmp_path: Path, api: ModelApi
 ) -> Subject:
-    program = os.environ.get("MESH_TEST_CODEX") or shutil.which("codex")
-    if program is None:
-        pytest.skip("the Codex CLI is not on this machine (npm install -g @openai/codex@0.169.0)")
+    program = find_codex()
     home = Path(environment["HOME"]) / ".codex"
     home.mkdir()
     (home / "config.toml").write_text(

@@ -211,6 +211,19 @@ def test_the_class_of_an_end_decides_what_becomes_of_the_task(outcome: Outcome, 
     assert raced.move is (Move.SUCCEED if outcome is Outcome.OK else Move.KILLED)
 
 
+def test_a_task_error_that_would_only_repeat_itself_is_a_failure_at_once() -> None:
+    ended = retry.after_result(
+        TASK,
+        Outcome.TASK_ERROR,
+        now=100.0,
+        max_attempts=9,
+        account_until=None,
+        rng=RNG,
+        final=True,
+    )
+    assert ended.move is Move.FAIL
+
+
 def test_a_task_error_on_the_last_attempt_is_a_failure() -> None:
     assert fate(Outcome.TASK_ERROR, replace(TASK, attempt=2)).move is Move.FAIL
 
