@@ -16,27 +16,32 @@ from cli.parent.record import DaemonRecord, living_parent, lock_holder
 from cli.session import Session, pass_session
 from cli.states import word_of
 from common.client import OperatorApi
-from common.errors import EXIT_FAILED, EXIT_OK, MeshError
+from common.errors import EXIT_FAILED, EXIT_OK, ConfigError, MeshError
 from common.wire.approvals import ApprovalState
 from common.wire.events import Snapshot
 from common.wire.nodes import AccountState, NodeList
 from common.wire.tasks import TERMINAL_STATES, TaskState
 
 
+_WELL = ("starting", "running", "elsewhere", "stopped")
+
+
 @dataclass(slots=True)
 class Found:
-    """`error` is why the hub could not be asked, for a person."""
+    """`error` is why the hub could not be asked; `note` why it need not be."""
 
     daemons: dict[str, DaemonRecord] = field(default_factory=dict)
     parent: int | None = None
     snapshot: Snapshot | None = None
     nodes: NodeList | None = None
     error: str | None = None
+    note: str | None = None
 
     @property
     def well(self) -> bool:
         return self.error is None and all(
-            record.state in ("running", "elsewhere", "stopped") for record in self.daemons.values()
+            record.state in ("starting", "running", "elsewhere", "stopped")
+            for record in self.daemons.values()
         )
 
 
@@ -53,6 +58,11 @@ def status(session: Session, as_json: bool) -> int:
     _look_here(session, found)
     try:
         found.snapshot, found.nodes = session.ask_hub(_asked, timeout_s=5.0)
+    except ConfigError as error:
+        if session.loaded.config.hub.run or not found.daemons:
+            found.error = error.message
+        else:
+            found.note = "this machine works for a hub elsewhere and has no operator token for it."
     except MeshError as error:
         found.error = error.message
     if as_json:
@@ -88,6 +98,7 @@ def _as_record(found: Found) -> dict[str, Any]:
     return {
         "well": found.well,
         "error": found.error,
+        "note": found.note,
         "parent": found.parent,
         "daemons": msgspec.to_builtins(found.daemons),
         "tasks": counts,
@@ -115,8 +126,8 @@ def _pending(snapshot: Snapshot) -> list[Any]:
 def _print(session: Session, found: Found) -> None:
     for name, record in found.daemons.items():
         click.echo(described(name, record))
-    if found.error:
-        click.echo(f"hub: {found.error}", err=True)
+    if found.error or found.note:
+        click.echo(f"hub: {found.error or found.note}", err=True)
     if found.snapshot is None or found.nodes is None:
         return
     click.echo()

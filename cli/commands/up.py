@@ -15,7 +15,7 @@ from cli.parent.wishes import stopped
 from cli.session import Session, pass_session
 from common.errors import EXIT_FAILED, EXIT_OK
 
-SETTLE_S = 15.0
+SETTLE_S = 30.0
 SAY_AFTER_S = 2.0
 
 
@@ -72,6 +72,8 @@ def described(name: str, record: DaemonRecord) -> str:
     match record.state:
         case "running":
             return f"{name} runs{pid}"
+        case "starting":
+            return f"{name} is starting{pid}"
         case "elsewhere":
             return f"{name} runs{pid}, but was not started by mesh up"
         case "stopping":

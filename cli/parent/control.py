@@ -14,7 +14,7 @@ import psutil
 from cli.errors import CliError
 from cli.parent import wishes
 from cli.parent.log_files import last_complaint, log_file, open_log
-from cli.parent.record import Alive, DaemonRecord, living_parent, read_record
+from cli.parent.record import OURS, Alive, DaemonRecord, living_parent, read_record
 from cli.programs import program
 from common.errors import EXIT_ALREADY_RUNNING
 from common.paths import MeshPaths, make_private_dir
@@ -22,7 +22,7 @@ from common.paths import MeshPaths, make_private_dir
 LOOK, LEAVE = signal.SIGUSR1, signal.SIGUSR2
 START_S = 15.0
 STEADY_S = 1.0
-"""A daemon that is wrongly configured ends within a second of its start."""
+"""A daemon that is wrongly configured ends within a second of taking its lock."""
 STEP_S = 0.05
 HURRY_AFTER_S = 0.3
 """Long enough for the first signal to have arrived through the parent."""
@@ -171,7 +171,7 @@ def wish(paths: MeshPaths, names: Collection[str], *, run: bool) -> None:
 
 def _ours(record: DaemonRecord) -> Alive | None:
     """The daemon's process, if a parent started it and it runs."""
-    if record.state not in ("running", "stopping") or record.process is None:
+    if record.state not in OURS or record.process is None:
         return None
     return record.process if record.process.process() else None
 

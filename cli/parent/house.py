@@ -12,10 +12,11 @@ from cli.parent.keeper import Keeper
 from cli.parent.log_files import log_file, turn_over
 from cli.parent.pauses import Pauses
 from cli.parent.plan import HUBD, Daemon
-from cli.parent.record import Alive, ParentRecord, read_record, write_record
+from cli.parent.record import OURS, Alive, ParentRecord, read_record, write_record
 from cli.parent.wishes import stopped
 from common.clock import Clock
 from common.paths import MeshPaths
+from common.supervise import Supervisor
 from common.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -55,11 +56,14 @@ class House:
 
     async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> None:
         """Keep the daemons until `stop` is set or `leave` was called."""
+        supervisor = Supervisor(clock=self._clock)
         tasks = {
-            keeper.daemon.name: asyncio.create_task(keeper.keep(), name=keeper.daemon.name)
+            keeper.daemon.name: asyncio.create_task(
+                supervisor.keep(keeper.daemon.name, keeper.keep), name=keeper.daemon.name
+            )
             for keeper in self._keepers
         }
-        ticking = asyncio.create_task(self._tick(), name="tick")
+        ticking = asyncio.create_task(supervisor.keep("tick", self._tick), name="tick")
         hurrying = asyncio.create_task(self._hurry(hurry), name="hurry")
         ends = [asyncio.create_task(event.wait(), name="end") for event in (stop, self._leaving)]
         try:
@@ -139,12 +143,14 @@ class House:
             return
         daemons = {keeper.daemon.name: keeper.record for keeper in self._keepers}
         record = ParentRecord(parent=self._me, version=VERSION, daemons=daemons)
-        write_record(self._paths, record)
+        try:
+            write_record(self._paths, record)
+        except OSError as error:
+            # On a full disk the daemons still have to be looked after; what is missing is news.
+            logger.warning("record not written", extra={"error": error.strerror})
 
 
 def _left_by(before: ParentRecord | None, name: str) -> Alive | None:
     """The daemon an earlier parent started, if that record says so."""
     record = before.daemons.get(name) if before else None
-    if record is None or record.state not in ("running", "stopping"):
-        return None
-    return record.process
+    return record.process if record is not None and record.state in OURS else None

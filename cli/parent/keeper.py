@@ -14,7 +14,7 @@ from cli.parent.plan import Daemon
 from cli.parent.record import Alive, DaemonRecord, lock_holder
 from cli.parent.running import Running
 from common.clock import Clock
-from common.errors import EXIT_ALREADY_RUNNING
+from common.errors import EXIT_ALREADY_RUNNING, MeshError
 
 logger = logging.getLogger(__name__)
 
@@ -80,13 +80,13 @@ class Keeper:
             self._running.terminate()
 
     async def keep(self) -> None:
-        """Return when asked to end or to leave."""
+        """Return when asked to end or to leave. May be called again after it failed."""
         while not (self._ending or self._left):
-            if not self._wanted():
+            if not self._wanted() and self._running is None:
                 self._say("stopped")
                 await self._pause(None)
-            elif (running := self._take_over()) is not None:
-                await self._stay(running, "running")
+            elif (running := self._running or self._take_over()) is not None:
+                await self._stay(running)
             else:
                 await self._run_once()
         if self._ending:
@@ -104,34 +104,43 @@ class Keeper:
             running = Running.start(
                 self.daemon, env=self._env, folder=self._folder, logs_dir=self._logs_dir
             )
-        except OSError as error:
-            text = f"{self.daemon.argv[0]} could not be started: {error.strerror}"
-            await self._wait_after(None, 0.0, text)
+        except (OSError, MeshError) as error:
+            await self._wait_after(None, 0.0, f"it could not be started: {error}")
             return
-        await self._stay(running, "running")
+        await self._stay(running)
         if not running.gone or not self._shall_run():
             return
         holder = lock_holder(self.daemon.lock_file)
         if running.exit_code == EXIT_ALREADY_RUNNING and holder is not None:
-            await self._stay(Running(holder, child=None, ours=False), "elsewhere")
+            await self._stay(Running(holder, child=None, ours=False))
             return
         failed = running.exit_code != 0
         complaint = last_complaint(log_file(self._logs_dir, self.daemon.name)) if failed else None
         ran_s = self._clock.monotonic() - started_at
         await self._wait_after(running.exit_code, ran_s, complaint)
 
-    async def _stay(self, running: Running, state: str) -> None:
+    async def _stay(self, running: Running) -> None:
         """Stay beside the daemon until it is gone, was stopped as asked, or we leave."""
         self._running = running
-        self._say(state, running.alive)
-        logger.info("daemon watched", extra=self._about(running) | {"state": state})
+        self._say("starting" if running.ours else "elsewhere", running.alive)
+        logger.info("daemon watched", extra=self._about(running))
         while not running.gone and not self._left:
             if not self._shall_run():
                 if running.ours:
                     await self._stop(running)
                 break
-            await self._pause(LOOK_EVERY_S)
+            if self.record.state == "starting" and self._holds_its_lock(running):
+                self._say("running", running.alive)
+            starting = self.record.state == "starting"
+            await self._pause(LOOK_EVERY_S / 10 if starting else LOOK_EVERY_S)
         self._running = None
+
+    def _holds_its_lock(self, running: Running) -> bool:
+        """A daemon writes its pid there once it is the only one of its kind."""
+        try:
+            return self.daemon.lock_file.read_text().strip() == str(running.alive.pid)
+        except OSError:
+            return False
 
     async def _stop(self, running: Running) -> None:
         """TERM, and KILL when its time is over."""

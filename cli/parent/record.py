@@ -36,8 +36,9 @@ class Alive(Struct, frozen=True):
 
 
 class DaemonRecord(Struct, frozen=True, kw_only=True):
-    """`state`: running, elsewhere (somebody else started it), waiting (to be started again),
-    degraded (crashes too often), stopping or stopped (as asked). `since`, `retry_at`: epoch."""
+    """`state`: starting, running (it holds its lock), elsewhere (somebody else started it),
+    waiting (to be started again), degraded (crashes too often), stopping or stopped (as asked).
+    `since`, `retry_at`: epoch."""
 
     state: str
     process: Alive | None = None
@@ -45,6 +46,10 @@ class DaemonRecord(Struct, frozen=True, kw_only=True):
     restarts: int = 0
     error: str | None = None
     retry_at: float | None = None
+
+
+OURS = ("starting", "running", "stopping")
+"""The states of a process that a parent started."""
 
 
 class ParentRecord(Struct, frozen=True, kw_only=True):
