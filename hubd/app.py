@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from msgspec import Struct
-from quart import Quart, Request, Response, g, request
+from quart import Quart, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
@@ -19,6 +19,7 @@ from hubd.access.guard import Guard
 from hubd.access.limits import BODY_TIMEOUT_S, MAX_FILE_BYTES, MAX_JSON_BYTES
 from hubd.access.roles import ROLES
 from hubd.calls import OpenCalls
+from hubd.connection import HubConnection, HubRequest
 from hubd.ops.log_context import CURRENT, RequestScope
 from hubd.ops.metrics import Metrics
 from hubd.ops.openapi import describe
@@ -63,14 +64,6 @@ class Word(BaseConverter):
     regex = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
-class HubRequest(Request):
-    """Takes larger bodies where files are handed in, and only there."""
-
-    def __init__(self, method: str, scheme: str, path: str, *args: object, **more: object) -> None:
-        more["max_content_length"] = MAX_FILE_BYTES if path == "/v1/files" else MAX_JSON_BYTES
-        super().__init__(method, scheme, path, *args, **more)  # type: ignore[arg-type]
-
-
 @dataclass(frozen=True, slots=True)
 class Door:
     """What stands before the routes."""
@@ -88,6 +81,7 @@ def create_app(services: Services, door: Door) -> Quart:
     """Build the app; raises RouteWithoutRoleError when table and routes differ."""
     app = Quart("hubd", static_folder=None, template_folder=None)
     app.request_class = HubRequest
+    app.asgi_http_class = HubConnection
     app.url_map.converters["word"] = Word
     app.url_map.strict_slashes = False
     app.url_map.redirect_defaults = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -166,3 +167,42 @@ async def test_ten_wrong_tokens_lock_an_address_out_but_not_its_proven_tokens(
         unproven = await stranger.get("/v1/nodes", headers={"Authorization": f"Bearer {late}"})
         _refused(unproven, 429, "locked_out")
     assert (await http.get("/v1/nodes")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks", "/v1/events", "/v1/nodes"])
+async def test_a_caller_that_leaves_before_its_answer_is_no_fault_of_the_hub(
+    hub: RunningHub, http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    host, port = hub.url.removeprefix("http://").split(":")
+    body = b'{"prompt": "x"}'
+    method = "POST" if path == "/v1/tasks" else "GET"
+    request = (
+        f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {await hub.token(Role.OPERATOR)}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode()
+    for sent in (request[:40], request, request + body[:5], request + body):
+        for _ in range(5):
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.write(sent)
+            await writer.drain()
+            writer.transport.abort()
+    assert (await http.get("/healthz")).status_code == 200
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_a_body_that_does_not_come_is_given_up(
+    hub: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubd.connection.BODY_TIMEOUT_S", 0.05)
+    host, port = hub.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        f"POST /v1/tasks HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {await hub.token(Role.OPERATOR)}\r\n"
+        "Content-Length: 50\r\n\r\n{".encode()
+    )
+    async with asyncio.timeout(5):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+    writer.close()
+    await writer.wait_closed()
