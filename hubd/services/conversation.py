@@ -110,9 +110,11 @@ def say(tx: Tx, env: Env, request: SendMessage, *, key: str | None, by: str) -> 
             guid=guid, chat=chat, sender=by, text=request.text, sent_at=to_datetime(tx.now)
         )
         row = _record(tx, message)
+        before = conversation.last_outbox_id(tx.conn)
         _obey(tx, env, row, Text(chat=chat, sender=by, text=request.text, via="control"))
+        conversation.attribute_replies(tx.conn, before, row.id)
         known = conversation.find_guid(tx.conn, guid) or row
-    said = conversation.said_at(tx.conn, known.chat, known.received_at)
+    said = conversation.caused_by(tx.conn, known.id)
     return MessageList(
         messages=[present.inbound(known), *(journal.outbox_message(tx, row) for row in said)]
     )

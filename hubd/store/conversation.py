@@ -45,6 +45,7 @@ class OutboxRow:
     row_order: int | None = None
     error: str | None = None
     maybe_duplicate: bool = False
+    inbound_id: int | None = None
 
 
 INBOUND = Mapper("inbound", InboundRow, key="id", generated_key=True, decode={})
@@ -74,6 +75,8 @@ ON CONFLICT (chat, task_id) DO UPDATE SET chars = excluded.chars
 """
 SHOWN = "SELECT chars FROM shown WHERE chat = :chat AND task_id = :task_id"
 LAST_TASK = "SELECT max(id) FROM tasks WHERE conversation = :chat"
+LAST_OUTBOX_ID = "SELECT max(id) FROM outbox"
+ATTRIBUTE = "UPDATE outbox SET inbound_id = :inbound_id WHERE id > :after"
 OLDEST_PENDING = "SELECT min(created_at) FROM outbox WHERE state IN ('pending', 'sending')"
 
 
@@ -121,10 +124,17 @@ def find_outbox(conn: sqlite3.Connection, outbox_id: int) -> OutboxRow | None:
     return OUTBOX.find(conn, "WHERE id = :id", {"id": outbox_id})
 
 
-def said_at(conn: sqlite3.Connection, chat: str, at: float) -> list[OutboxRow]:
-    """The replies one recent text caused: they share its moment."""
-    recent = OUTBOX.find_all(conn, "ORDER BY id DESC LIMIT 200", {})
-    return [row for row in reversed(recent) if row.chat == chat and row.created_at == at]
+def last_outbox_id(conn: sqlite3.Connection) -> int:
+    return _one(conn, LAST_OUTBOX_ID, {}) or 0
+
+
+def attribute_replies(conn: sqlite3.Connection, after: int, inbound_id: int) -> None:
+    """Note that the replies newer than `after` were caused by this text."""
+    conn.execute(ATTRIBUTE, {"after": after, "inbound_id": inbound_id})
+
+
+def caused_by(conn: sqlite3.Connection, inbound_id: int) -> list[OutboxRow]:
+    return OUTBOX.find_all(conn, "WHERE inbound_id = :id ORDER BY id", {"id": inbound_id})
 
 
 def claimable(conn: sqlite3.Connection, now: float, limit: int) -> list[OutboxRow]:

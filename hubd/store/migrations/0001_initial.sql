@@ -301,11 +301,13 @@ CREATE TABLE outbox (
     guid TEXT,
     row_order INTEGER,
     error TEXT,
-    maybe_duplicate INTEGER NOT NULL
+    maybe_duplicate INTEGER NOT NULL,
+    inbound_id INTEGER
 );
 CREATE INDEX outbox_open ON outbox (id) WHERE state IN ('pending', 'sending');
 CREATE INDEX outbox_task ON outbox (task_id);
 CREATE INDEX outbox_approval ON outbox (approval_id) WHERE approval_id IS NOT NULL;
+CREATE INDEX outbox_inbound ON outbox (inbound_id) WHERE inbound_id IS NOT NULL;
 CREATE UNIQUE INDEX outbox_final ON outbox (task_id) WHERE kind = 'final';
 
 -- Which bubble speaks of which task or question, for inline replies and tapbacks.
