@@ -286,7 +286,8 @@ def test_messages_that_cannot_be_read_are_told_with_what_to_grant(
     assert missing["mark"] == "fail"
     assert "Open Messages and sign in" in missing["remedy"]
     # What is there and cannot be opened, for whomever: as without the permission.
-    (tmp_path / "chat.db").symlink_to(tmp_path / "nowhere")
+    with socket.socket(socket.AF_UNIX) as unopenable:
+        unopenable.bind(str(tmp_path / "chat.db"))
     refused = mesh("doctor", "--json", "--only", "chat-db", env={"TERM_PROGRAM": "ghostty"})
     (found,) = json.loads(refused.stdout)["findings"]
     assert "does not let this program read" in found["fact"]
