@@ -48,6 +48,7 @@ from hubd.ops.identity import (
 )
 from hubd.ops.log_context import add_request_fields
 from hubd.ops.metrics import Metrics
+from hubd.ops.space import Space, watch_space
 from hubd.server import Address, Tls, find_tls, listen, refuse_open_bind, serve_until, url_of
 from hubd.services.wiring import Services, build_services
 from hubd.store.database import Database, open_database
@@ -121,8 +122,9 @@ class Hub:
             calls, metrics = OpenCalls(), Metrics()
             supervisor = Supervisor(clock=self.clock, fatal=(DatabaseReplacedError,))
             backups = BackupState()
-            watch(metrics, services, database, calls, supervisor.health, backups)
-            app = create_app(services, Door(self._guard(services), calls, metrics))
+            space = Space(self.paths.state_dir)
+            watch(metrics, services, database, calls, supervisor.health, backups, space)
+            app = create_app(services, Door(self._guard(services), calls, metrics, space))
 
             def end_streams() -> None:
                 calls.close()
@@ -131,7 +133,8 @@ class Hub:
             listener = listen(self.address)
             announce(url_of(listener, self.tls))
             loops = asyncio.create_task(
-                supervisor.run(self._loops(services, calls, backups)), name="loops"
+                supervisor.run(self._loops(services, calls, backups, space, database)),
+                name="loops",
             )
             loops.add_done_callback(lambda _: stop.set())
             try:
@@ -148,12 +151,18 @@ class Hub:
         return Guard(services.tokens, rules, Lockout(self.clock), RateLimit(self.clock))
 
     def _loops(
-        self, services: Services, calls: OpenCalls, backups: BackupState
+        self,
+        services: Services,
+        calls: OpenCalls,
+        backups: BackupState,
+        space: Space,
+        database: Database,
     ) -> Mapping[str, Loop]:
         hub, paths = self.config.hub, self.paths
         opened = Identity.of(paths.hub_db)
         loops: dict[str, Loop] = dict(services.loops)
         loops["tokens"] = lambda: calls.watch(services.tokens.is_live)
+        loops["space"] = lambda: watch_space(space, lambda: database.disk_full)
         loops["database-identity"] = lambda: watch_identity(paths.hub_db, opened)
         if hub.backup_every_s > 0:
             loops["backups"] = lambda: keep_backups(

@@ -23,6 +23,7 @@ from hubd.connection import HubConnection, HubRequest
 from hubd.ops.log_context import CURRENT, RequestScope
 from hubd.ops.metrics import Metrics
 from hubd.ops.openapi import describe
+from hubd.ops.space import Space
 from hubd.routes import (
     accounts,
     approvals,
@@ -71,6 +72,7 @@ class Door:
     guard: Guard
     calls: OpenCalls
     metrics: Metrics
+    space: Space
 
 
 class RouteWithoutRoleError(Exception):
@@ -92,7 +94,7 @@ def create_app(services: Services, door: Door) -> Quart:
         RESPONSE_TIMEOUT=RESPONSE_TIMEOUT_S,
         PROVIDE_AUTOMATIC_OPTIONS=False,
     )
-    api = Api(app, door.calls)
+    api = Api(app, door.calls, door.space.refuse_if_low)
     _add_routes(api, services, door)
     check_rows(api)
     for rule in app.url_map.iter_rules():
@@ -111,7 +113,7 @@ def _add_routes(api: Api, services: Services, door: Door) -> None:
     bridge.add(api, services.conversation, services.outbox, services.bridges)
     conversation.add(api, services.conversation)
     costs.add(api, services.money)
-    events.add(api, services.control, services.feed, services.tasks, door.calls)
+    events.add(api, services.control, services.feed, services.tasks, door.calls, door.space)
     files.add(api, services.files)
     tokens.add(api, services.tokens)
     invitations.add(api, services.invitations)

@@ -18,6 +18,7 @@ from common.wire.tasks import LIVE_STATES, WAITING_STATES, TaskState
 from hubd.calls import OpenCalls
 from hubd.ops.backup import BackupState
 from hubd.ops.metrics import Metrics
+from hubd.ops.space import Space
 from hubd.services.wiring import Services
 from hubd.store.database import Database
 
@@ -31,11 +32,12 @@ def watch(
     calls: OpenCalls,
     loops: Mapping[str, LoopHealth],
     backups: BackupState,
+    space: Space,
 ) -> None:
     """Have every figure read when the page is asked for."""
     ProcessCollector(registry=metrics.registry)
     metrics.watch_loops(loops)
-    _watch_process(metrics, database, calls, backups)
+    _watch_process(metrics, database, calls, backups, space)
     mesh = _MeshFigures(metrics)
 
     async def read() -> None:
@@ -45,7 +47,11 @@ def watch(
 
 
 def _watch_process(
-    metrics: Metrics, database: Database, calls: OpenCalls, backups: BackupState
+    metrics: Metrics,
+    database: Database,
+    calls: OpenCalls,
+    backups: BackupState,
+    space: Space,
 ) -> None:
     streams = metrics.gauge("mesh_streams_open", "Streams of events and output that are open.")
     waits = metrics.gauge("mesh_calls_waiting", "Long polls that wait.")
@@ -57,7 +63,7 @@ def _watch_process(
     async def read() -> None:
         streams.set(calls.streams)
         waits.set(calls.waits)
-        full.set(database.disk_full)
+        full.set(database.disk_full or space.low)
         backup_at.set(backups.last_at or 0)
         failures.set(backups.failures)
         for file, suffix in (("main", ""), ("wal", "-wal")):

@@ -96,6 +96,7 @@ class Endpoint:
     waits: bool = False
     keyed: bool = False
     raw_body: bool = False
+    new_work: bool = False
 
     @property
     def row(self) -> str:
@@ -117,9 +118,12 @@ class Endpoint:
 class Api:
     """Registers endpoints on a Quart app."""
 
-    def __init__(self, app: Quart, calls: OpenCalls) -> None:
+    def __init__(
+        self, app: Quart, calls: OpenCalls, refuse_new_work: Callable[[], None] = lambda: None
+    ) -> None:
         self._app = app
         self._calls = calls
+        self._refuse_new_work = refuse_new_work
         self.endpoints: dict[str, Endpoint] = {}
 
     def route(
@@ -134,12 +138,14 @@ class Api:
         waits: bool = False,
         keyed: bool = False,
         raw_body: bool = False,
+        new_work: bool = False,
     ) -> Callable[
         [Callable[Concatenate[Call[B, Q], P], Awaitable[Answer]]],
         Callable[Concatenate[Call[B, Q], P], Awaitable[Answer]],
     ]:
         """`row` is method and path, as in `hubd.access.roles`. `waits`: a long poll, ended with
-        its token or the hub. `keyed`: takes an Idempotency-Key. `raw_body`: reads it itself."""
+        its token or the hub. `keyed`: takes an Idempotency-Key. `raw_body`: reads it itself.
+        `new_work`: refused while the disk is nearly full."""
 
         def register(
             handler: Callable[Concatenate[Call[B, Q], P], Awaitable[Answer]],
@@ -158,6 +164,7 @@ class Api:
                     waits,
                     keyed,
                     raw_body,
+                    new_work,
                 )
             )
             return handler
@@ -172,6 +179,8 @@ class Api:
         async def view(**path: Any) -> Response:
             caller: Verified | None = g.caller
             call = await _parse(endpoint, decode, caller)
+            if endpoint.new_work:
+                self._refuse_new_work()
             if endpoint.kind is Kind.STREAM:
                 self._calls.refuse_stream(call.token_id)
             if endpoint.waits:

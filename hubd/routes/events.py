@@ -7,10 +7,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import msgspec
+from msgspec.structs import replace
 
 from common.wire.events import Event, Pulse, Snapshot
 from hubd.calls import OpenCalls
 from hubd.errors import NotFoundError
+from hubd.ops.space import Space
 from hubd.routes.api import Api, Call, Kind, Nothing
 from hubd.services.control import Control
 from hubd.services.feed import Feed
@@ -20,13 +22,17 @@ from hubd.sse import event_frame, frame, pulse_frame, reset_frame
 _LINE_ID = re.compile(r"^(\d{1,18})-(\d{1,18})$")
 
 
-def add(api: Api, control: Control, feed: Feed, tasks: Tasks, calls: OpenCalls) -> None:
+def add(
+    api: Api, control: Control, feed: Feed, tasks: Tasks, calls: OpenCalls, space: Space
+) -> None:
     """Register the routes."""
 
     @api.route("GET /v1/snapshot", answers={200: Snapshot})
     async def take_snapshot(call: Call[Nothing, Nothing]) -> Snapshot:
         """Take the state at `last_event_id`, where its events continue."""
-        return await control.snapshot()
+        snapshot = await control.snapshot()
+        hub = replace(snapshot.hub, disk_full=snapshot.hub.disk_full or space.low)
+        return replace(snapshot, hub=hub)
 
     @api.route("GET /v1/events", answers={200: None}, kind=Kind.STREAM)
     async def follow_events(call: Call[Nothing, Nothing]) -> AsyncGenerator[bytes]:

@@ -33,6 +33,7 @@ def add(api: Api, files: Files) -> None:
         answers={201: StoredFileId},
         errors=(InvalidError, StorageFullError),
         raw_body=True,
+        new_work=True,
     )
     async def put_file(call: Call[Nothing, FileName]) -> StoredFileId:
         """Hand in a file of at most 20 MB as the raw body."""

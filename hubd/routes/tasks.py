@@ -73,6 +73,7 @@ def add(api: Api, tasks: Tasks) -> None:
         answers={201: Task, 200: Task},
         errors=(IdempotencyMismatchError, InvalidError, NotFoundError, ForbiddenError),
         keyed=True,
+        new_work=True,
     )
     async def submit_task(call: Call[SubmitTask, Nothing]) -> Answered:
         """Give the mesh a task; with an Idempotency-Key a repeat answers 200 and the same task."""
@@ -111,6 +112,7 @@ def add(api: Api, tasks: Tasks) -> None:
         answers={201: Task, 200: Task},
         errors=(NotFoundError, ConflictError, IdempotencyMismatchError, InvalidError),
         keyed=True,
+        new_work=True,
     )
     async def retry_task(call: Call[Nothing, Nothing], task_id: int) -> Answered:
         """Run a finished task again, as a new one with `retry_of`."""
