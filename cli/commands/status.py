@@ -22,7 +22,6 @@ from common.wire.events import Snapshot
 from common.wire.nodes import AccountState, NodeList
 from common.wire.tasks import TERMINAL_STATES, TaskState
 
-
 _WELL = ("starting", "running", "elsewhere", "stopped")
 
 
@@ -160,6 +159,8 @@ def _summary(snapshot: Snapshot) -> list[str]:
         for account in snapshot.accounts
         if account.state is not AccountState.OK
     ]
+    if snapshot.bridge.reported_at is not None:
+        lines.append(f"Bridge: {plain(snapshot.bridge.state)}.")
     lines += [
         f"Bridge: {plain(problem.text)} {plain(problem.remedy)}".rstrip()
         for problem in snapshot.bridge.problems

@@ -12,11 +12,13 @@ from cli.output import age, json_option, print_json, print_table
 from cli.programs import program, run_tool
 from cli.session import Session, pass_session
 from cli.setup.tokens import Wanted, issue_on_database
-from common.client import HubUnreachableError
+from common.client import HubError, HubUnreachableError
 from common.errors import ConfigError
 from common.wire.admin import IssuedToken, NewToken, Role, Token
 
 T = TypeVar("T")
+
+HTTP_UNAUTHORISED = 401
 
 
 @click.group()
@@ -114,13 +116,22 @@ def revoke(session: Session, token_id: str) -> None:
 def _by_hub_or_database(
     session: Session, by_hub: Callable[[], T], on_database: Callable[[], T]
 ) -> T:
+    """The hub's answer; without it, or with a token it no longer knows, the database's own.
+
+    Who may read the hub's database may issue tokens anyway, so a lost operator token is no dead
+    end. Raises SetUpError when the hub is on another machine.
+    """
     try:
         return by_hub()
-    except (HubUnreachableError, ConfigError):
-        _ = session.loaded  # a broken configuration is its own fault, with its own sentence
-        if not session.paths.hub_db.exists() and not session.loaded.config.hub.run:
-            raise SetUpError(
-                f"the hub does not answer and its database is not on this machine "
-                f"({session.paths.hub_db}). Run this where the hub is."
-            ) from None
-        return on_database()
+    except HubUnreachableError as error:
+        reason = error.message
+    except HubError as error:
+        if error.hub_status != HTTP_UNAUTHORISED:
+            raise
+        reason = error.message
+    except ConfigError as error:
+        reason = error.message
+    hub = session.loaded.config.hub  # a broken configuration ends here, with its own sentence
+    if (hub.url and not hub.run) or session.env.get("MESH_HUB_URL"):
+        raise SetUpError(f"{reason}. Or run this on the hub's own machine.")
+    return on_database()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -137,6 +141,32 @@ def test_another_terminal_texts_the_running_demo(demo_env: dict[str, str]) -> No
     assert re.search(r"mesh ◂ #1 done .* Rex", done.stdout)
 
 
+def test_the_phone_shows_the_thread_and_texts_what_is_typed(demo_env: dict[str, str]) -> None:
+    with served(demo_env):
+        phone = subprocess.Popen(
+            [*MESH, "demo", "phone"],
+            env=demo_env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert phone.stdin is not None
+        assert phone.stdout is not None
+        phone.stdin.write("status\n")
+        phone.stdin.flush()
+        lines = iter(phone.stdout.readline, "")
+        assert next(lines).endswith("you  ▸ status\n")
+        assert "mesh ◂ 0 running of 10 slots" in next(lines)
+        phone.stdin.close()
+
+        assert phone.wait(timeout=20) == 0
+        phone.stdout.close()
+        assert phone.stderr is not None
+        assert phone.stderr.read() == ""
+        phone.stderr.close()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_nothing_outlives_a_demo_that_was_signalled(
     demo_env: dict[str, str], tmp_path: Path, number: signal.Signals
@@ -196,24 +226,28 @@ def test_texting_without_a_demo_says_how_to_start_one(demo_env: dict[str, str]) 
 def test_in_a_terminal_the_demo_opens_the_control_centre(
     demo_env: dict[str, str], tmp_path: Path
 ) -> None:
-    env = demo_env | {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execvpe(MESH[0], [*MESH, "demo"], env)
+    terminal, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    process = subprocess.Popen(
+        [*MESH, "demo"],
+        env=demo_env | {"TERM": "xterm-256color"},
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+        start_new_session=True,
+    )
+    os.close(inner)
     seen = b""
     ends_at = time.monotonic() + DEADLINE_S
     while b"Archon" not in seen.partition(b"\x1b[?1049h")[2]:
         assert time.monotonic() < ends_at, seen[-2000:]
         seen += os.read(terminal, 65536)
 
-    os.kill(pid, signal.SIGHUP)
+    process.send_signal(signal.SIGHUP)
 
-    while True:
-        try:
-            if not os.read(terminal, 65536):
-                break
-        except OSError:
-            break
-    os.waitpid(pid, 0)
+    with contextlib.suppress(OSError):  # a terminal whose other side is closed
+        while os.read(terminal, 65536):
+            pass
     os.close(terminal)
+    assert process.wait(timeout=20) == 128 + signal.SIGHUP
     until(lambda: processes_of(tmp_path) == [], within_s=15)

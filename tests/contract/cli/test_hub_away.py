@@ -77,12 +77,16 @@ def test_tokens_work_on_the_database_when_the_hub_is_away(lonely: Mesh) -> None:
     assert row["state"] == "revoked"
 
 
+def test_the_first_token_of_all_needs_no_configuration(mesh: Mesh) -> None:
+    assert mesh.ok("token", "new", "--role", "operator").startswith("mesh_operator_")
+
+
 def test_tokens_are_not_made_on_a_machine_without_the_hub(mesh: Mesh) -> None:
     mesh.ok("init", "--yes", "--hub-url", f"http://127.0.0.1:{free_port()}", "--name", "Rex")
 
     said = sentence(mesh, "token", "new", "--role", "viewer", code=78)
 
-    assert "Run this where the hub is" in said
+    assert "run this on the hub's own machine" in said
     assert not (mesh.home / "hub.db").exists()
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import stat
+import subprocess
 import tomllib
 from pathlib import Path
 
-from tests.contract.cli.conftest import Mesh
+from tests.contract.cli.conftest import MESH, Mesh
 
 
 def mode_of(path: Path) -> str:
@@ -69,6 +73,30 @@ def test_the_file_explains_every_key_it_sets(mesh: Mesh) -> None:
     for number, line in enumerate(lines):
         if "=" in line and not line.startswith("#"):
             assert lines[number - 1].startswith("# "), line
+
+
+def test_in_a_terminal_it_asks(mesh: Mesh) -> None:
+    answers = ["y", "y", "y", "Rex", "3", "+15555550100"]
+    terminal, inner = pty.openpty()
+    asking = subprocess.Popen(
+        [*MESH, "init"], env=dict(mesh.env), stdin=inner, stdout=inner, stderr=inner
+    )
+    os.close(inner)
+    seen = b""
+    for answer in answers:
+        while not seen.rstrip().endswith((b":", b"]:")):
+            seen += os.read(terminal, 4096)
+        os.write(terminal, answer.encode() + b"\n")
+        seen = os.read(terminal, 4096).partition(b"\n")[2]
+    with contextlib.suppress(OSError):  # a terminal whose other side is closed
+        while os.read(terminal, 4096):
+            pass
+    os.close(terminal)
+
+    assert asking.wait(timeout=20) == 0
+    config = tomllib.loads((mesh.home / "mesh.toml").read_text())
+    assert config["agent"] == {"run": True, "name": "Rex", "slots": 3, "runner": "claude"}
+    assert config["bridge"] == {"run": True, "allow": ["+15555550100"]}
 
 
 def test_a_machine_without_the_hub_is_told_to_join(mesh: Mesh) -> None:

@@ -245,6 +245,12 @@ def test_tokens_are_issued_listed_and_revoked_through_the_hub(running: Mesh) -> 
     assert revoked.stderr.count("\n") == 1
 
 
+def test_a_revoked_operator_makes_a_new_token_on_the_hubs_machine(running: Mesh) -> None:
+    unknown = f"mesh_operator_000000000000_{'x' * 43}"
+
+    assert running.ok("token", "new", "--role", "viewer", MESH_TOKEN=unknown)
+
+
 def test_status_is_well_and_says_what_runs(running: Mesh) -> None:
     status = running.json("status")
 
