@@ -148,7 +148,9 @@ class Hub:
         if hub.url:
             names.add(host_of(hub.url.partition("://")[2].partition("/")[0]))
         rules = HostRules(frozenset(names), frozenset(hub.origins))
-        return Guard(services.tokens, rules, Lockout(self.clock), RateLimit(self.clock))
+        return Guard(
+            services.tokens, rules, Lockout(self.clock), RateLimit(self.clock), services.control
+        )
 
     def _loops(
         self,

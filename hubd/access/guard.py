@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -23,6 +24,8 @@ from hubd.access.limits import MAX_HEADER_BYTES, MAX_URL_BYTES, RateLimit
 from hubd.access.lockout import Lockout, canonical_address
 from hubd.access.roles import BOUND, OPEN, ROLES
 from hubd.domain.actors import Verified
+from hubd.errors import StorageFullError
+from hubd.services.control import Control
 from hubd.services.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -38,10 +41,17 @@ class Guard:
     hosts: HostRules
     lockout: Lockout
     rate: RateLimit
+    control: Control
 
     async def admit(self, request: Request, row: str | None) -> Verified | None:
         """`row` is the route's key in `ROLES`; None when no route matches."""
         self._check_shape(request)
+        if _holds_token(request.query_string):
+            await self._record("access.token_in_url", address_of(request))
+            raise TokenInUrlError(
+                "a token never belongs in a URL, where logs keep it: send it as "
+                "Authorization: Bearer …, and revoke the one just sent (mesh token revoke)"
+            )
         roles = ROLES[row] if row is not None else None
         if roles is OPEN:
             return None
@@ -67,8 +77,6 @@ class Guard:
         query = request.query_string
         if len(request.path) + len(query) > MAX_URL_BYTES:
             raise BadRequestError(f"the address is longer than {MAX_URL_BYTES} bytes")
-        if query:
-            _refuse_token(query)
         protocol = request.headers.get("Mesh-Proto")
         if protocol is not None and protocol not in {str(PROTOCOL), str(PROTOCOL - 1)}:
             raise UpgradeRequiredError(
@@ -76,11 +84,16 @@ class Guard:
                 "install the same version of the mesh on both machines"
             )
 
+    async def _record(self, type_: str, address: str) -> None:
+        """Into the log and, if there is room, into the record."""
+        logger.warning("caller refused", extra={"reason": type_, "address": address})
+        with suppress(StorageFullError):
+            await self.control.audit(type_, by="hub", detail={"address": address})
+
     async def _authenticate(self, request: Request) -> Verified:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         token = token.strip()
-        client = request.scope.get("client") or ("", 0)
-        address = canonical_address(str(client[0]))
+        address = address_of(request)
         if scheme.lower() != "bearer" or not token:
             # Not a guess: counting it would lock out whoever opens the hub in a browser.
             raise UnauthorizedError(
@@ -91,7 +104,7 @@ class Guard:
         verified = await self.tokens.verify(token)
         if verified is None:
             if self.lockout.failed(address, token):
-                logger.warning("caller locked out", extra={"address": address})
+                await self._record("access.locked_out", address)
             raise UnauthorizedError(
                 "this token is wrong, revoked or has expired. "
                 "Make a new one on the hub: mesh token new"
@@ -107,12 +120,15 @@ def _check_name(caller: Verified, name: str) -> None:
         )
 
 
-def _refuse_token(query: bytes) -> None:
+def _holds_token(query: bytes) -> bool:
+    if not query:
+        return False
     text = query.decode("utf-8", "replace")
     keys = {key.lower() for key, _ in parse_qsl(text, keep_blank_values=True)}
-    if keys & _TOKEN_KEYS or TOKEN_PATTERN.search(text):
-        logger.warning("token in a URL refused")
-        raise TokenInUrlError(
-            "a token never belongs in a URL, where logs keep it: send it as "
-            "Authorization: Bearer …, and revoke the one just sent (mesh token revoke)"
-        )
+    return bool(keys & _TOKEN_KEYS or TOKEN_PATTERN.search(text))
+
+
+def address_of(request: Request) -> str:
+    """Who calls, in one spelling; never from a header, which anybody may write."""
+    client = request.scope.get("client") or ("", 0)
+    return canonical_address(str(client[0]))

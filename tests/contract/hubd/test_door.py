@@ -11,8 +11,11 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from httpx_sse import EventSource
 
+from common.client import OperatorApi
 from common.wire.admin import ErrorBody, Role
+from common.wire.events import Entity, Event
 from hubd.access.limits import MAX_JSON_BYTES
 from tests.contract.hubd.harness import RunningHub
 
@@ -167,6 +170,23 @@ async def test_ten_wrong_tokens_lock_an_address_out_but_not_its_proven_tokens(
         unproven = await stranger.get("/v1/nodes", headers={"Authorization": f"Bearer {late}"})
         _refused(unproven, 429, "locked_out")
     assert (await http.get("/v1/nodes")).status_code == 200
+    record = [event.type for event in await _audit(hub)]
+    assert record.count("access.locked_out") == 1
+
+
+async def _audit(hub: RunningHub) -> list[Event]:
+    """The audit events since the beginning."""
+    async with await hub.client() as client:
+        epoch, _, last = (await OperatorApi(client).snapshot()).last_event_id.partition("-")
+        headers = {"Last-Event-ID": f"{epoch}-0"}
+        found = []
+        async with client.raw.stream("GET", "/v1/events", headers=headers) as response:
+            async for message in EventSource(response).aiter_sse():
+                if message.data and message.event == "message":
+                    found.append(msgspec.json.decode(message.data, type=Event))
+                    if found[-1].seq == int(last):
+                        break
+        return [event for event in found if event.entity is Entity.AUDIT]
 
 
 @pytest.mark.parametrize("path", ["/v1/tasks", "/v1/events", "/v1/nodes"])
