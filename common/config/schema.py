@@ -171,8 +171,8 @@ class BridgeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         PositiveSeconds, Meta(description="How long a sent text is looked for in chat.db.")
     ] = 10.0
     max_per_minute: Annotated[
-        int, Meta(ge=1, description="Most texts sent to one conversation in a minute.")
-    ] = 10
+        int, Meta(ge=1, description="Most replies sent to one conversation in a minute.")
+    ] = 30
     chunk_chars: Annotated[int, Meta(ge=200, description="Longest single bubble.")] = 3000
 
 
