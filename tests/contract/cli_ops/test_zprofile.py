@@ -6,12 +6,14 @@ import os
 import pty
 import select
 import shutil
+import socket
 import stat
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cli.install.zprofile import FRESH_S, install, render, uninstall
@@ -280,3 +282,42 @@ def test_the_commands_put_the_block_in_once_and_take_it_out(mesh: Mesh) -> None:
     assert mesh("uninstall", "zprofile").returncode == 0
     assert not profile.exists()
     assert "no block" in mesh("uninstall", "zprofile").stdout
+
+
+def _running(home: Path) -> list[str]:
+    """The module each of our processes of this mesh runs."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("MESH_HOME") == str(home):
+                words = process.cmdline()
+                found.append(words[words.index("-m") + 1] if "-m" in words else words[0])
+        except (psutil.Error, OSError):
+            continue
+    return sorted(found)
+
+
+def test_eight_windows_at_once_start_one_of_each(mesh: Mesh) -> None:
+    if shutil.which("zsh") is None:
+        missing_tool("zsh")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        bind = f"127.0.0.1:{free.getsockname()[1]}"
+    mesh("init", "--yes", "--bind", bind, "--name", "Rex", "--runner", "rehearsal")
+    mesh("install", "zprofile")
+    env = {**mesh.env, "ZDOTDIR": mesh.env["HOME"], "GHOSTTY_RESOURCES_DIR": "/ghostty"}
+    try:
+        windows = [
+            subprocess.Popen(
+                ["zsh", "-ilc", "true"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+            )
+            for _ in range(8)
+        ]
+        assert [window.communicate(timeout=30)[0] for window in windows] == [b""] * 8
+        whole = ["agentd", "cli.parent", "hubd"]
+        until(lambda: _running(mesh.home) == whole, "one of each", 40)
+        assert (mesh.home / "parent.lock").read_text().strip().isdecimal()
+        subprocess.run(["zsh", "-ilc", "true"], env=env, check=True, timeout=30)
+        assert _running(mesh.home) == whole
+    finally:
+        mesh("down", "--now")
+    assert until(lambda: not _running(mesh.home), "all of it to end")
