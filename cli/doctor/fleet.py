@@ -53,7 +53,7 @@ def _version(node: NodeStatus, hub_version: str) -> Verdict:
     if node.version != hub_version:
         return warn(
             f"{node.name} is {node.version or 'of no known version'}, the hub {hub_version}",
-            f"on {node.name}: git pull && make demo; mesh restart agentd",
+            f"on {node.name}: git pull && make .venv/.ready; mesh restart agentd",
         )
     return ok(f"{node.version}, as the hub")
 

@@ -25,7 +25,7 @@ def python(facts: Interpreter) -> Verdict:
     found = f"Python {dotted(facts.python)} at {facts.executable}"
     if facts.python[:2] < MIN_PYTHON:
         return fail(
-            f"{found}; 3.11 or newer is needed", "make clean && make demo PYTHON=python3.13"
+            f"{found}; 3.11 or newer is needed", "make clean && make .venv/.ready PYTHON=python3.13"
         )
     return ok(found)
 
@@ -36,7 +36,7 @@ def sqlite(facts: Interpreter) -> Verdict:
         return warn(
             f"{found} has a rare fault that can damage the hub's database; "
             f"{dotted(SAFE_SQLITE)} mends it. Backups are made meanwhile",
-            "install a Python with a newer SQLite (brew install python), then make clean",
+            "brew install python, or another with a newer SQLite; make clean && make .venv/.ready",
         )
     return ok(found)
 

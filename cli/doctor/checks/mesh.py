@@ -26,7 +26,7 @@ def hub(facts: HubFacts) -> Verdict:
     if facts.error is None:
         return ok(f"the hub answers at {facts.url}")
     if facts.code == "upgrade_required":
-        return fail(facts.error, "git pull && make demo, on the older machine")
+        return fail(facts.error, "git pull && make .venv/.ready, on the older machine")
     return fail(facts.error, "mesh up hubd (on the hub's machine); mesh config show --origin")
 
 
@@ -90,7 +90,7 @@ def version(facts: HubFacts) -> Verdict:
     if facts.snapshot.hub.version != VERSION:
         return warn(
             f"this is {VERSION}, the hub is {facts.snapshot.hub.version}",
-            "git pull && make demo on the older one, the hub first; then mesh restart",
+            "git pull && make .venv/.ready on the older one, the hub first; then mesh restart",
         )
     return ok(f"{VERSION}, as the hub")
 

@@ -21,6 +21,8 @@ def test_the_units_command_serves_in_the_foreground_and_ends_on_term(unit_hub: U
     unit_hub.start()
     files = [unit_hub.home / name for name in ("hub.db", "hubd.lock")]
     assert [file.stat().st_mode & 0o077 for file in files] == [0, 0]
+    answer = httpx.get(f"http://127.0.0.1:{unit_hub.port}/healthz", trust_env=False)
+    assert "server" not in answer.headers
     status, _ = unit_hub.stop()
     assert status == 0
     unit_hub.start()  # as systemd does, on the same state
