@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -12,7 +13,13 @@ from cli.commands.tasks import TASK_ID
 from cli.output import dollars, json_option, plain, print_json, span
 from cli.session import Session, pass_session
 from cli.states import word_of
-from common.client import HubClient, HubError, OperatorApi, follow_output
+from common.client import (
+    HubClient,
+    HubError,
+    HubUnreachableError,
+    OperatorApi,
+    follow_output,
+)
 from common.clock import to_epoch
 from common.errors import EXIT_FAILED, EXIT_OK
 from common.wire.messages import SendMessage
@@ -126,11 +133,17 @@ async def _shown_to_its_end(session: Session, task: Task, *, quiet: bool) -> Tas
         finally:
             news.cancel()
             await asyncio.gather(news, return_exceptions=True)
-        found = await hub.task(task.id)
-        while found.state not in TERMINAL_STATES:  # a stream may end a moment before its task
-            await asyncio.sleep(LOOK_EVERY_S / 5)
-            found = await hub.task(task.id)
-        return found
+        return await _finished(hub, task.id)
+
+
+async def _finished(hub: OperatorApi, task_id: int) -> TaskDetail:
+    """The finished task: its stream may end a moment before it, and a hub may restart just then."""
+    while True:
+        with suppress(HubUnreachableError):
+            found = await hub.task(task_id)
+            if found.state in TERMINAL_STATES:
+                return found
+        await asyncio.sleep(LOOK_EVERY_S / 5)
 
 
 async def _print_news(hub: OperatorApi, task: Task, *, quiet: bool) -> None:
@@ -139,7 +152,7 @@ async def _print_news(hub: OperatorApi, task: Task, *, quiet: bool) -> None:
     while not quiet:
         try:
             now = _accepted(await hub.task(task.id))
-        except HubError:
+        except (HubError, HubUnreachableError):
             now = said
         if now != said:
             click.echo(now, err=True)

@@ -160,6 +160,15 @@ class Messages:
 
 
 @dataclass(frozen=True, slots=True)
+class Exposure:
+    """`readable`: this terminal can read Messages' database, None where there is none;
+    `started_here`: the agent is a child of `mesh up`, so it has the rights of a terminal."""
+
+    readable: bool | None = None
+    started_here: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Automation:
     """How `osascript` ended when asked to count Messages' accounts."""
 

@@ -128,6 +128,13 @@ CHECKS = (
         tool_probes.automation,
         _bridge_here,
     ),
+    Check(
+        "exposure",
+        "tasks cannot read your messages",
+        _f(on_tools.exposure),
+        tool_probes.exposure,
+        _agent_here,
+    ),
     Check("bridge", "the bridge reports and is well", on_mesh.bridge, _HUB, _configured),
     Check("outbox", "replies are sent", _f(on_mesh.outbox), _HUB, _configured),
     Check("stuck", "no task is stuck", _f(on_mesh.stuck), _HUB, _configured),

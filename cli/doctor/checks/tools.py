@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from cli.doctor.checks.machine import dotted
-from cli.doctor.facts import Automation, Backups, Claude, Daemons, Here, Messages, Soundness
+from cli.doctor.facts import (
+    Automation,
+    Backups,
+    Claude,
+    Daemons,
+    Exposure,
+    Here,
+    Messages,
+    Soundness,
+)
 from cli.doctor.finding import Verdict, fail, ok, skip, warn
 from cli.enroll.invitation import is_this_machine
 from common.config import HubConfig
@@ -65,6 +74,19 @@ def _remedy(problem: str, remedy: str) -> str:
         return remedy
     settings = "x-apple.systempreferences:com.apple.preference.security?Privacy_AllFiles"
     return f"open '{settings}' — {remedy} Then, in a new window: mesh restart imsgd"
+
+
+def exposure(facts: Exposure) -> Verdict:
+    """Full Disk Access is inherited: does what a task runs have it?"""
+    if facts.readable is None:
+        return skip("there is no Messages database here")
+    if facts.readable and facts.started_here:
+        return warn(
+            "the agent was started by a terminal that may read everything: what its tasks run "
+            "can read your messages too",
+            "mesh down agentd && mesh install launchd",
+        )
+    return ok("what tasks run cannot read your messages")
 
 
 def handles(facts: Messages) -> Verdict:

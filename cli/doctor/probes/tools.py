@@ -15,8 +15,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.doctor.facts import Automation, Backups, Claude, Here, Messages, Soundness
+from cli.doctor.facts import (
+    Automation,
+    Backups,
+    Claude,
+    Exposure,
+    Here,
+    Messages,
+    Soundness,
+)
 from cli.doctor.probes.machine import TOOL_S
+from cli.parent.plan import AGENTD
+from cli.parent.record import read_record
 from cli.programs import program
 from common.config import Config
 from common.wire.messages import BridgeProblem
@@ -123,6 +133,20 @@ def messages(here: Here) -> Messages:
     if not done.stdout.strip():
         return Messages(said=_why(done))
     return Messages(tuple(problems))
+
+
+def exposure(here: Here) -> Exposure:
+    chat_db = Path((here.config or Config()).bridge.chat_db).expanduser()
+    record = read_record(here.paths)
+    agent = record.daemons.get(AGENTD) if record else None
+    started_here = agent is not None and agent.state == "running"
+    try:
+        with chat_db.open("rb") as file:
+            return Exposure(readable=bool(file.read(16)), started_here=started_here)
+    except FileNotFoundError:
+        return Exposure()
+    except OSError:
+        return Exposure(readable=False, started_here=started_here)
 
 
 def automation(here: Here) -> Automation:

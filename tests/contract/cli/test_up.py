@@ -273,6 +273,18 @@ def test_the_parent_and_its_daemons_stop_in_time_with_streams_open(machine: Mesh
     assert of_this_mesh(machine) == []
 
 
+def test_waiting_for_a_task_outlasts_a_restart_of_the_hub(machine: Mesh) -> None:
+    machine.ok("up")
+    waiting = machine.start("submit", "--wait", "[rehearse: 5s] a moment")
+    until(lambda: machine.ask("/v1/tasks?state=running")["tasks"])
+
+    machine.ok("restart", "hubd")
+
+    out, error = waiting.communicate(timeout=40)
+    assert waiting.returncode == 0, error
+    assert out.endswith("a moment\n")
+
+
 def test_the_parents_lock_names_it_and_is_fresh(machine: Mesh) -> None:
     machine.ok("up")
     lock = machine.home / "parent.lock"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from cli.parent.house import House
+from cli.parent.log_files import MAX_BYTES, old_logs
 from cli.parent.plan import Daemon
 from cli.parent.record import DaemonRecord, read_record
 from common.paths import MeshPaths
@@ -20,12 +22,13 @@ class JumpingClock:
 
     def __init__(self) -> None:
         self.slept_s = 0.0
+        self.passed_s = 0.0
 
     def now(self) -> float:
         return self.monotonic() + 1e9 + self.slept_s
 
     def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
+        return asyncio.get_running_loop().time() + self.passed_s
 
 
 def small(folder: Path, code: str) -> Daemon:
@@ -74,6 +77,26 @@ async def test_waking_up_tries_again_at_once(mesh_home: Path) -> None:
         it.clock.slept_s += 3600
 
         await until(lambda: it.record.restarts == 2)
+
+
+async def test_every_minute_it_shows_that_it_lives_and_keeps_the_logs_small(
+    mesh_home: Path,
+) -> None:
+    lock, log = mesh_home / "parent.lock", mesh_home / "logs/hubd.log"
+    lock.touch()
+    async with Open(mesh_home, "import time; time.sleep(99)") as it:
+        await until(log.exists)
+        await until(lambda: it.record.state == "starting")
+        for _ in range(2):
+            os.utime(lock, (0, 0))
+            os.truncate(log, MAX_BYTES + 1)
+
+            it.clock.passed_s += 61
+
+            await until(lambda: lock.stat().st_mtime > 0)
+            await until(lambda: log.stat().st_size == 0)
+
+    assert [old.name for old in old_logs(log)] == ["hubd.log.2", "hubd.log.1"]
 
 
 async def test_a_daemon_that_ignores_term_is_killed_when_its_time_is_over(mesh_home: Path) -> None:
