@@ -16,6 +16,7 @@ from common.errors import EXIT_FAILED, MeshError
 from common.logs import log_to_file
 from common.version import VERSION
 from tui.hub import Hub, LiveHub
+from tui.state.plain import one_line
 
 if TYPE_CHECKING:
     from common.client import Credentials
@@ -72,7 +73,8 @@ def _run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     if traits.progresses:
         sys.stderr.write(CLEAR)
     if app.crash is not None:
-        _complain(f"failed: {app.crash!r}. Its log: {log_file}")
+        what = one_line(f"{type(app.crash).__name__}: {app.crash}")[:300]
+        _complain(f"failed: {what}. Its log: {log_file}")
         return EXIT_FAILED
     return app.return_code or 0
 

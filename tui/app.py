@@ -14,6 +14,7 @@ from textual.app import App
 from textual.binding import BindingType
 from textual.signal import Signal
 from textual.theme import BUILTIN_THEMES
+from textual.worker import WorkerFailed
 
 from common.clock import Clock
 from common.errors import ConfigError, MeshError
@@ -77,6 +78,7 @@ class MeshApp(App[None]):
         traits: Traits | None = None,
         notify: bool = True,
         own_signals: bool = False,
+        flush_s: float = FLUSH_S,
     ) -> None:
         super().__init__()
         self.hub = hub
@@ -90,9 +92,10 @@ class MeshApp(App[None]):
         self.changes: Signal[frozenset[Ref]] = Signal(self, "changes")
         self.no_token = False
         self._welcome: Screen[None] | None = None
-        self.crash: Exception | None = None
+        self.crash: BaseException | None = None
         self._terminal = Terminal(traits, notify, self._write) if traits else None
         self._own_signals = own_signals
+        self._flush_s = flush_s
         self._flush_due = False
         self._flushed_at = 0.0
         self._orders_begun = 0
@@ -132,8 +135,9 @@ class MeshApp(App[None]):
 
     def _handle_exception(self, error: Exception) -> None:
         """A fault of ours: into the log with its traceback, to the terminal as a sentence."""
-        self.crash = self.crash or error
-        logger.critical("crashed", exc_info=error)
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        self.crash = self.crash or cause
+        logger.critical("crashed", exc_info=cause)
         super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
@@ -171,7 +175,7 @@ class MeshApp(App[None]):
             return
         self._flush_due = True
         since_last = asyncio.get_running_loop().time() - self._flushed_at
-        self.set_timer(max(0.001, FLUSH_S - since_last), self._publish, name="flush")
+        self.set_timer(max(0.001, self._flush_s - since_last), self._publish, name="flush")
 
     def _publish(self) -> None:
         self._flush_due = False

@@ -230,7 +230,7 @@ def stage(
     app = MeshApp(
         hub if hub is not None else ScriptedHub(busy(), LinkUp()),
         clock=clock or StillClock(), zone=UTC, theme=theme, keymap=keymap,
-        new_key=lambda: f"key-{next(numbers)}",
+        new_key=lambda: f"key-{next(numbers)}", flush_s=0.02,
     )  # fmt: skip
     app.animation_level = "none"
     return app

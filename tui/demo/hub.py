@@ -45,10 +45,11 @@ class DemoHub:
         yield simulation.snapshot()
         simulation.outbox.clear()
         yield LinkUp()
+        if not self._alive:
+            await asyncio.Event().wait()  # until the follower is cancelled
         while True:
-            await asyncio.sleep(STEP_S if self._alive else 0.02)
-            if self._alive:
-                simulation.step()
+            await asyncio.sleep(STEP_S)
+            simulation.step()
             while simulation.outbox:
                 yield simulation.outbox.pop(0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from common.wire.nodes import OutputKind, OutputLine
-from common.wire.tasks import Task
+from common.wire.tasks import LIVE_STATES, Task
 
 _SCRIPT: tuple[tuple[OutputKind, str, str | None], ...] = (
     (OutputKind.STATUS, "session started, model claude-sonnet-4-6", None),
@@ -34,7 +34,8 @@ _SCRIPT: tuple[tuple[OutputKind, str, str | None], ...] = (
 def output_of(task: Task, began: datetime) -> list[OutputLine]:
     """The lines of a task so far."""
     lines: list[OutputLine] = []
-    for n, (kind, text, tool) in enumerate(_SCRIPT):
+    script = _SCRIPT if task.state in LIVE_STATES else _SCRIPT[:-1]
+    for n, (kind, text, tool) in enumerate(script if task.started_at else ()):
         calls = sum(each is OutputKind.TOOL_START for each, _, _ in _SCRIPT[: n + 1])
         lines.append(
             OutputLine(

@@ -15,13 +15,12 @@ from common.wire.admin import CostRow, Costs
 from tui.control import Control
 from tui.keys import COSTS
 from tui.screens.base import MeshScreen, screen_bindings
-from tui.state.cells import Cell, Row
+from tui.state.cells import Row
 from tui.state.costs import (
     COLUMNS,
     By,
     Period,
     cost_row,
-    day_chart,
     day_series,
     name_of,
     since,
@@ -29,6 +28,7 @@ from tui.state.costs import (
     total_line,
 )
 from tui.state.store import EVERYTHING, Ref
+from tui.widgets.day_chart import DayChart
 from tui.widgets.line_list import LineList
 from tui.widgets.panel import Panel
 from tui.widgets.preview import Preview
@@ -72,7 +72,7 @@ class CostsScreen(MeshScreen):
 
     def body(self) -> ComposeResult:
         yield Panel("Today", Preview(), element_id="today-panel")
-        yield Panel("By day", Preview(), element_id="days-panel")
+        yield Panel("By day", DayChart(), element_id="days-panel")
         with Grid(id="breakdowns"):
             for by in By:
                 yield Panel(f"By {by}", CostList(self.control, by), element_id=f"{by}-panel")
@@ -95,15 +95,10 @@ class CostsScreen(MeshScreen):
             self.set_timer(REFETCH_S, self._fetch, name="costs")
 
     def _show_days(self, now: float) -> None:
-        chart = self.query_one("#days-panel Preview", Preview)
-        lines: list[Cell] = []
         if self._days is not None:
             period = Period.MONTH if self.period is Period.MONTH else Period.WEEK
             days = day_series(self._days, period, now, self.control.zone)
-            cap = self.control.store.folded.spend.cap_usd
-            height = max(3, chart.size.height - 1)
-            lines = day_chart(days, cap, chart.size.width - 2, height)
-        chart.show(lines)
+            self.query_one(DayChart).show(days, self.control.store.folded.spend.cap_usd)
 
     @work(group="costs", exclusive=True)
     async def _fetch(self) -> None:

@@ -81,6 +81,8 @@ class TaskScreen(MeshScreen):
     def _show_output(self) -> None:
         result = self.detail.result if self.detail else None
         finished = self.detail is not None and self.detail.state in TERMINAL_STATES
+        if finished:
+            self.transcript.close()
         blocks = blocks_of(self.transcript, (result or "") if finished else None)
         view = self.query_one("#output", TextList)
         view.show_blocks(blocks)

@@ -189,7 +189,7 @@ def _column(rest: float) -> str:
 
 
 def _dates(days: Sequence[CostRow], step: int, scale: int) -> Cell:
-    every = -(-6 // step)
+    every = -(-7 // step)
     text = " " * (scale + 1)
     for number, row in enumerate(days):
         at = scale + 1 + number * step

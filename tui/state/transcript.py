@@ -31,6 +31,7 @@ class Part:
     began: float | None = None
     ended: float | None = None
     open: bool = False
+    cut_off: bool = False
     version: int = 0
 
     def cells(self) -> list[Cell]:
@@ -59,7 +60,7 @@ class Part:
         if not self.open:
             return [head]
         lines = [head, *((Piece("    "), *cell(line, Role.MUTED)) for line in rest)]
-        shown = paragraphs(self.result or "")
+        shown = paragraphs(self.result) if self.result else []
         role = Role.BAD if self.is_error else Role.PLAIN
         lines += [(Piece("  │ ", Role.FAINT), *cell(line, role)) for line in shown[:OPEN_LINES]]
         if len(shown) > OPEN_LINES:
@@ -68,7 +69,8 @@ class Part:
 
     def _end(self) -> Cell:
         if self.result is None:
-            return (Piece("  ◌ running", Role.RUN),)
+            running = Piece("  ◌ running", Role.RUN)
+            return (Piece("  ⊘ cut off", Role.MUTED) if self.cut_off else running,)
         took = ""
         if self.began is not None and self.ended is not None:
             took = f" {duration(self.ended - self.began)}"
@@ -92,8 +94,8 @@ class Transcript:
     def add(self, line: OutputLine) -> None:
         """Take one output item in; they come in order."""
         if self._fence is not None and line.fence != self._fence:
+            self.close()
             self._append(None, f"── another attempt, fence {line.fence} ──")
-            self._calls.clear()
         self._fence = line.fence
         at = to_epoch(line.at) if line.at else None
         if line.kind is OutputKind.TOOL_END:
@@ -127,6 +129,13 @@ class Transcript:
             if part.kind is OutputKind.TOOL_START:
                 part.open = self.all_open
                 part.version += 1
+
+    def close(self) -> None:
+        """The task is finished: a call without an end was cut off."""
+        for part in self._calls.values():
+            part.cut_off = True
+            part.version += 1
+        self._calls.clear()
 
     def text(self) -> str:
         """What the model said, for the clipboard."""

@@ -49,7 +49,7 @@ def _start() -> Iterator[Cell]:
 def _elsewhere() -> Iterator[Cell]:
     yield cell("The hub is on another machine:", Role.ACCENT)
     yield _type("mesh token new --role operator", "there, prints a token once")
-    yield _type("export MESH_HUB_URL=… MESH_TOKEN=…", "here, or put the token in the file above")
+    yield _type("export MESH_HUB_URL=… MESH_TOKEN=…", "here")
     yield ()
 
 
@@ -71,5 +71,5 @@ def _type(command: str, meaning: str) -> Cell:
 
 def _next_try(link: Link, now: float) -> str:
     left = max(0, round((link.retry_at or now) - now))
-    when = f"again in {plural(left, 'second')}" if left else "again now"
-    return f"Tried {when}; this goes away by itself when the hub answers. q leaves."
+    when = f"in {plural(left, 'second')}" if left else "now"
+    return f"The next try is {when}; this goes away by itself when the hub answers. q leaves."
