@@ -66,11 +66,13 @@ class Refusal(StrEnum):
 class NodeView:
     """A node as the dispatcher sees it; `busy` and `offered` move while a pass hands out work.
 
+    `breaker` None is one that never tripped. `heartbeat_at` is newer than the record's own.
     `offered` is how many leases its open claim still takes; None when it is not asking now.
     """
 
     node: NodeRecord
-    breaker: BreakerRecord
+    heartbeat_at: float | None
+    breaker: BreakerRecord | None
     account: AccountRecord | None
     busy: int
     offered: int | None = None
@@ -100,7 +102,7 @@ def judge(view: NodeView, lane: Lane, now: float, stale_after_s: float) -> Verdi
     mismatch = _mismatch(node, lane)
     if mismatch is not None:
         return mismatch
-    age_s = None if node.heartbeat_at is None else now - node.heartbeat_at
+    age_s = None if view.heartbeat_at is None else now - view.heartbeat_at
     if age_s is None or age_s >= stale_after_s:
         seen = "never reported" if age_s is None else f"silent for {round(age_s)} s"
         return Verdict(node.name, Refusal.AWAY, seen)
@@ -110,7 +112,7 @@ def judge(view: NodeView, lane: Lane, now: float, stale_after_s: float) -> Verdi
     if not node.accepting:
         reason = node.not_accepting_reason or "takes no work now"
         return Verdict(node.name, Refusal.NOT_ACCEPTING, reason)
-    if not breaker.admits(view.breaker, now):
+    if view.breaker is not None and not breaker.admits(view.breaker, now):
         return Verdict(node.name, Refusal.BREAKER, _breaker_text(view.breaker), view.breaker.until)
     permit = accounts.permit(view.account, now)
     if not permit.ok:
@@ -144,7 +146,7 @@ def _breaker_text(record: BreakerRecord) -> str:
 
 def score(view: NodeView, now: float) -> tuple[float, float, float, str]:
     """Smaller is better: free slots first, then younger heartbeat, recent success, the name."""
-    age_s = now - (view.node.heartbeat_at or 0.0)
+    age_s = now - (view.heartbeat_at or 0.0)
     return (-view.free, age_s, -view.node.success, view.node.name)
 
 
@@ -169,6 +171,8 @@ def summarize(lane: Lane, verdicts: Iterable[Verdict]) -> str:
     verdicts = list(verdicts)
     if any(v.ok for v in verdicts):
         return "next in line"
+    if lane.pinned_node is not None and all(v.node != lane.pinned_node for v in verdicts):
+        return f"no node is called {lane.pinned_node}"
     fitting = [v for v in verdicts if v.refusal not in _NEVER]
     if not fitting:
         return _nobody_fits(lane, verdicts)
@@ -193,8 +197,6 @@ _NEARNESS: list[Refusal | None] = [
 def _nobody_fits(lane: Lane, verdicts: list[Verdict]) -> str:
     if not verdicts:
         return "no node has registered yet"
-    if lane.pinned_node is not None and all(v.node != lane.pinned_node for v in verdicts):
-        return f"no node is called {lane.pinned_node}"
     if lane.specialist is not None and all(
         v.refusal in (Refusal.NO_SPECIALIST, Refusal.PINNED_ELSEWHERE) for v in verdicts
     ):

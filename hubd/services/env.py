@@ -9,6 +9,7 @@ from datetime import tzinfo
 from common.config import Config
 from hubd.domain.handles import allowed_set, handle_in_chat, is_allowed
 from hubd.domain.money import Estimate
+from hubd.store.nodes import NodeCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,12 @@ class Env:
     estimate: Estimate
     zone: tzinfo | None
     allowed: frozenset[str]
+    nodes: NodeCache
 
     @classmethod
     def of(cls, config: Config, rng: random.Random, estimate: Estimate, zone: tzinfo | None) -> Env:
         handles = allowed_set([*config.bridge.allow, *config.bridge.self_handles])
-        return cls(config, rng, estimate, zone, handles)
+        return cls(config, rng, estimate, zone, handles, NodeCache())
 
     def may_command(self, sender: str) -> bool:
         return is_allowed(sender, self.allowed)

@@ -40,11 +40,11 @@ def run_pass(tx: Tx, env: Env, offers: dict[str, int]) -> Placed:
     placed = Placed()
     if not offers or journal.get_hold(tx).on:
         return placed
-    heads = tasks.lane_heads(tx.conn, tx.now)
+    heads = tasks.lane_heads(tx.conn, tx.now, offers)
     placed.wake_at = tasks.next_due(tx.conn, tx.now)
     if not heads or journal.spend_of(tx, env).capped:
         return placed
-    views = waiting.node_views(tx, offers)
+    views = waiting.node_views(tx, env, offers)
     heap = [(-rank, task_id, index) for index, (_, rank, task_id) in enumerate(heads)]
     heapq.heapify(heap)
     count = 0
@@ -156,8 +156,9 @@ def lease_task(
 
 def _count_probe(tx: Tx, env: Env, view: NodeView, views: Iterable[NodeView], fence: int) -> None:
     was_breaker = view.breaker
-    view.breaker = breaker.on_lease(was_breaker, fence, tx.now, env.config.breaker)
-    journal.save_breaker(tx, env, was_breaker, view.breaker, {"fence": fence})
+    if was_breaker is not None:
+        view.breaker = breaker.on_lease(was_breaker, fence, tx.now, env.config.breaker)
+        journal.save_breaker(tx, env, was_breaker, view.breaker, {"fence": fence})
     was_account = view.account
     if was_account is None:
         return

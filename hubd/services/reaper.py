@@ -15,7 +15,7 @@ from hubd.domain.lifecycle import Cause, Move
 from hubd.domain.records import AttemptRecord, TaskRecord
 from hubd.services import ending, journal, placing, waiting
 from hubd.services.env import Env
-from hubd.services.nodes import LeaseBook
+from hubd.services.nodes import LeaseBook, end_drain
 from hubd.store import approvals, attempts, events, files, meta, nodes, output, tasks
 from hubd.store.database import Database
 from hubd.store.transaction import Tx
@@ -90,10 +90,9 @@ def sweep(tx: Tx, env: Env, book: LeaseBook, *, may_expire: bool) -> None:
             tx, env, task, Move.OVERDUE, Cause.HUB, outcome="deadline",
             error="its deadline passed before a node was free",
         )  # fmt: skip
-    for node in nodes.everyone(tx.conn):
+    for node, _ in env.nodes.read(tx.conn):
         if node.draining and node.drain_until is not None and node.drain_until <= tx.now:
-            resumed = replace(node, draining=False, drain_note=None, drain_until=None)
-            journal.save_node(tx, resumed, "node.resumed", {"by": "time-out"})
+            end_drain(tx, node.name, "time-out")
     for was in nodes.breakers(tx.conn).values():
         now_is = breaker.on_tick(was, tx.now, env.config.breaker, _probe(tx, was.probe_fence))
         journal.save_breaker(tx, env, was, now_is)
@@ -162,7 +161,7 @@ def _turn_day(tx: Tx, env: Env) -> None:
 def refresh_reasons(tx: Tx, env: Env) -> None:
     """Keep the shown reason of the first waiting tasks true."""
     waiting_tasks = tasks.in_state(tx.conn, [TaskState.QUEUED], REASONS_FOR)
-    views = waiting.node_views(tx) if waiting_tasks else {}
+    views = waiting.node_views(tx, env) if waiting_tasks else {}
     reasons: dict[str, str] = {}
     for task in waiting_tasks:
         if task.not_before is not None and task.not_before > tx.now:

@@ -8,7 +8,7 @@ from common.clock import to_datetime_or_none
 from common.wire.tasks import NodeVerdict, TaskState, Why
 from hubd.domain import dispatch, replies
 from hubd.domain.dispatch import NodeView, Verdict
-from hubd.domain.records import BreakerRecord, TaskRecord
+from hubd.domain.records import TaskRecord
 from hubd.services import journal
 from hubd.services.env import Env
 from hubd.store import nodes, tasks
@@ -25,22 +25,24 @@ class Outlook:
     verdicts: list[Verdict]
 
 
-def node_views(source: Tx | View, offers: dict[str, int] | None = None) -> dict[str, NodeView]:
+def node_views(
+    source: Tx | View, env: Env, offers: dict[str, int] | None = None
+) -> dict[str, NodeView]:
     """Every node as the dispatcher sees it; with `offers` only those that are asking for work."""
     conn = source.conn
     busy = tasks.live_counts(conn)
     breakers = nodes.breakers(conn)
     accounts = nodes.accounts(conn)
-    records = nodes.everyone(conn) if offers is None else nodes.some(conn, offers)
     return {
         node.name: NodeView(
             node=node,
-            breaker=breakers.get(node.name) or BreakerRecord(node=node.name),
+            heartbeat_at=heartbeat_at,
+            breaker=breakers.get(node.name),
             account=accounts.get(node.account_name),
             busy=busy.get(node.name, 0),
             offered=None if offers is None else offers.get(node.name),
         )
-        for node in records
+        for node, heartbeat_at in env.nodes.read(conn, offers)
     }
 
 
@@ -49,12 +51,16 @@ def look(
     env: Env,
     task: TaskRecord,
     views: dict[str, NodeView] | None = None,
+    *,
+    everyone: bool = False,
 ) -> Outlook:
-    """Judge every node about a queued task; `views` spares reading them again."""
+    """Judge the nodes about a queued task: those it could ever use, or `everyone`. `views` spares
+    reading them again."""
     stale_after_s = env.config.hub.stale_after_s
     lane = tasks.lane_of(task)
-    views = node_views(source) if views is None else views
-    verdicts = [dispatch.judge(view, lane, source.now, stale_after_s) for view in views.values()]
+    views = node_views(source, env) if views is None else views
+    asked = views.values() if everyone else dispatch.candidates(views, lane)
+    verdicts = [dispatch.judge(view, lane, source.now, stale_after_s) for view in asked]
     able = [views[verdict.node] for verdict in verdicts if verdict.ok]
     best = min(able, key=lambda view: dispatch.score(view, source.now), default=None)
     obstacle = global_obstacle(source, env, task)
@@ -93,7 +99,7 @@ _OTHER_REASONS = {
 def why(source: Tx | View, env: Env, task: TaskRecord) -> Why:
     """The answer to `why 42`."""
     if task.state is TaskState.QUEUED:
-        outlook = look(source, env, task)
+        outlook = look(source, env, task, everyone=True)
         return Why(
             task_id=task.id,
             state=task.state,

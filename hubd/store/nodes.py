@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from common.wire.nodes import AccountState, BreakerState
 from hubd.domain.records import AccountRecord, BreakerRecord, NodeRecord
@@ -28,6 +28,11 @@ ACCOUNTS = Mapper(
     "accounts", AccountRecord, key="name", decode={"state": AccountState, "restarting": bool}
 )
 
+SAVE = f"{NODES.upsert}, revision = random()"
+REVISIONS = "SELECT name, revision, heartbeat_at FROM nodes ORDER BY name"
+REVISION = "SELECT name, revision, heartbeat_at FROM nodes WHERE name = :name"
+FEW = 20
+
 BEAT = "UPDATE nodes SET heartbeat_at = :at WHERE name = :name"
 
 
@@ -39,16 +44,42 @@ def everyone(conn: sqlite3.Connection) -> list[NodeRecord]:
     return NODES.find_all(conn, "ORDER BY name", {})
 
 
-def some(conn: sqlite3.Connection, names: Iterable[str]) -> list[NodeRecord]:
-    """The nodes of these names; one statement for a few, one scan for many."""
-    wanted = set(names)
-    if len(wanted) > 20:
-        return [node for node in everyone(conn) if node.name in wanted]
-    return [node for name in sorted(wanted) if (node := find(conn, name)) is not None]
+class NodeCache:
+    """Node records as last read, each good for as long as its row keeps its revision."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, NodeRecord]] = {}
+
+    def read(
+        self, conn: sqlite3.Connection, names: Collection[str] | None = None
+    ) -> list[tuple[NodeRecord, float | None]]:
+        """All nodes, or those named, each with its last heartbeat; the record's own is old."""
+        if names is not None and len(names) <= FEW:
+            rows = [
+                row
+                for name in sorted(names)
+                for row in conn.execute(REVISION, {"name": name}).fetchall()
+            ]
+        else:
+            rows = conn.execute(REVISIONS).fetchall()
+        return [
+            (self._record(conn, name, revision), heartbeat_at)
+            for name, revision, heartbeat_at in rows
+            if names is None or name in names
+        ]
+
+    def _record(self, conn: sqlite3.Connection, name: str, revision: int) -> NodeRecord:
+        known = self._known.get(name)
+        if known is not None and known[0] == revision:
+            return known[1]
+        record = find(conn, name)
+        assert record is not None
+        self._known[name] = (revision, record)
+        return record
 
 
 def save(conn: sqlite3.Connection, node: NodeRecord) -> None:
-    conn.execute(NODES.upsert, NODES.values(node))
+    conn.execute(SAVE, NODES.values(node))
 
 
 def beat(conn: sqlite3.Connection, name: str, at: float) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from common.wire.tasks import LIVE_STATES, OnLost, Priority, TaskState
@@ -42,10 +43,13 @@ UPDATE_IF = (
 FIND_KEY = "SELECT body_hash, task_id FROM submissions WHERE key = :key"
 INSERT_KEY = "INSERT INTO submissions (key, body_hash, task_id) VALUES (:key, :body_hash, :task_id)"
 LANE_HEADS = """
-SELECT l.lane, t.rank, t.id FROM lanes l JOIN tasks t WHERE l.queued > 0 AND t.id = (
+SELECT l.lane, t.rank, t.id FROM lanes l JOIN tasks t WHERE {lanes} AND t.id = (
     SELECT id FROM tasks WHERE state = 'queued' AND lane = l.lane
     AND (not_before IS NULL OR not_before <= :now) ORDER BY rank DESC, id LIMIT 1)
 """
+ALL_LANES = "l.queued > 0"
+LANES_OF_FEW = "l.queued > 0 AND (l.pinned_node IS NULL OR l.pinned_node IN ({marks}))"
+FEW_NODES = 50
 FIRST_OF_LANE = """
 SELECT rank, id FROM tasks
 WHERE state = 'queued' AND lane = :lane AND (not_before IS NULL OR not_before <= :now)
@@ -118,10 +122,24 @@ def insert_key(conn: sqlite3.Connection, key: str, body_hash: str, task_id: int)
     conn.execute(INSERT_KEY, {"key": key, "body_hash": body_hash, "task_id": task_id})
 
 
-def lane_heads(conn: sqlite3.Connection, now: float) -> list[tuple[Lane, int, int]]:
-    """For every lane with something to serve now: its first task's rank and id."""
-    rows = conn.execute(LANE_HEADS, {"now": now}).fetchall()
-    return [(Lane.parse(lane), rank, task_id) for lane, rank, task_id in rows]
+def lane_heads(
+    conn: sqlite3.Connection, now: float, nodes: Collection[str]
+) -> list[tuple[Lane, int, int]]:
+    """For every lane that one of `nodes` may serve now: its first task's rank and id. With many
+    nodes lanes of others may be among them."""
+    params: dict[str, Any] = {"now": now}
+    lanes = ALL_LANES
+    if len(nodes) <= FEW_NODES:
+        names = {f"node{i}": name for i, name in enumerate(nodes)}
+        lanes = LANES_OF_FEW.format(marks=", ".join(f":{mark}" for mark in names))
+        params |= names
+    rows = conn.execute(LANE_HEADS.format(lanes=lanes), params).fetchall()
+    return [(parse_lane(lane), rank, task_id) for lane, rank, task_id in rows]
+
+
+@lru_cache(maxsize=4096)
+def parse_lane(key: str) -> Lane:
+    return Lane.parse(key)
 
 
 def first_of_lane(

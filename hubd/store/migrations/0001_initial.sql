@@ -91,13 +91,16 @@ CREATE TABLE task_counts (
 
 CREATE TABLE lanes (
     lane TEXT PRIMARY KEY,
-    queued INTEGER NOT NULL
+    queued INTEGER NOT NULL,
+    pinned_node TEXT
 ) WITHOUT ROWID;
 
 CREATE TRIGGER tasks_count_new AFTER INSERT ON tasks BEGIN
     INSERT INTO task_counts VALUES (new.state, 1)
         ON CONFLICT (state) DO UPDATE SET tasks = tasks + 1;
-    INSERT INTO lanes SELECT new.lane, 1 WHERE new.state = 'queued'
+    INSERT INTO lanes
+        SELECT new.lane, 1, nullif(substr(new.lane, 1, instr(new.lane, '/') - 1), '-')
+        WHERE new.state = 'queued'
         ON CONFLICT (lane) DO UPDATE SET queued = queued + 1;
 END;
 
@@ -108,7 +111,9 @@ WHEN old.state <> new.state BEGIN
         ON CONFLICT (state) DO UPDATE SET tasks = tasks + 1;
     UPDATE lanes SET queued = queued - 1 WHERE lane = old.lane AND old.state = 'queued';
     DELETE FROM lanes WHERE lane = old.lane AND queued <= 0;
-    INSERT INTO lanes SELECT new.lane, 1 WHERE new.state = 'queued'
+    INSERT INTO lanes
+        SELECT new.lane, 1, nullif(substr(new.lane, 1, instr(new.lane, '/') - 1), '-')
+        WHERE new.state = 'queued'
         ON CONFLICT (lane) DO UPDATE SET queued = queued + 1;
 END;
 
@@ -206,7 +211,9 @@ CREATE TABLE nodes (
     drain_note TEXT,
     drain_until REAL,
     heartbeat_at REAL,
-    success REAL NOT NULL
+    success REAL NOT NULL,
+    -- Drawn anew with every change but a heartbeat, so that a record read once can be kept.
+    revision INTEGER NOT NULL DEFAULT (random())
 ) WITHOUT ROWID;
 
 CREATE TABLE breakers (

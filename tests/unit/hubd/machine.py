@@ -628,10 +628,11 @@ class HubMachine(RuleBasedStateMachine):
     )
     def questions(self, word: str, texts: tuple[str, ...]) -> None:
         """Older questions are settled, new ones reach the phone, and a bare answer comes back."""
-        for approval in self.oracle.seen.approvals.values():
+        for approval in list(self.oracle.seen.approvals.values()):
             if approval.state is ApprovalState.PENDING:
                 request = AnswerApproval(decision=Decision.DENY)
                 self.do(self.hub.services.approvals.answer(approval.code, request, by=OPERATOR))
+        self.check()
         for text in texts:
             self.text_work(text)
         self.bridge_sends(True)

@@ -23,7 +23,7 @@ def view(name: str = "rex", *, busy: int = 0, offered: int | None = 9, **fields:
     node = NodeRecord(
         **{"name": name, "slots": 2, "registered_at": 0.0, "heartbeat_at": NOW - 1} | fields
     )
-    return NodeView(node, BreakerRecord(node=name), None, busy, offered)
+    return NodeView(node, node.heartbeat_at, BreakerRecord(node=name), None, busy, offered)
 
 
 def refusal(candidate: NodeView, lane: Lane = ANY) -> Refusal | None:
