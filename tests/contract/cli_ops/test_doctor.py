@@ -90,6 +90,11 @@ def test_the_remedies_lead_from_nothing_to_a_sound_machine(mesh: Mesh) -> None:
         assert {name for name, f in found.items() if f["mark"] in ("fail", "warn")} <= {"sqlite"}
         for checked in ("listening", "token", "node", "database", "backups", "daemons", "clock"):
             assert found[checked]["mark"] == "ok", found[checked]
+        assert found["exposure"]["mark"] == "skip"
+        chat_db = Path(mesh.env["HOME"]) / "Library" / "Messages" / "chat.db"
+        chat_db.parent.mkdir(parents=True)
+        chat_db.write_bytes(b"SQLite format 3\0")
+        assert look(mesh, "exposure")["exposure"]["mark"] == "warn"
         fleet = look(mesh, options=("--fleet",))
         assert fleet["node"]["node"] == "Rex"
         assert fleet["node"]["mark"] == "ok"
