@@ -17,6 +17,8 @@ from common.config import Config, load_config
 from common.names import default_node_name
 from common.paths import MeshPaths, make_private_dir, write_private_file
 
+DEFAULT_SLOTS = 2
+
 
 @click.command()
 @click.option("--yes", is_flag=True, help="Take the defaults and ask nothing.")
@@ -66,7 +68,7 @@ def init(
             agent=_decide(agent, True, "Run tasks on this machine?", asked),
             bridge=_decide(bridge, bool(allow or own), "Carry iMessages from this machine?", asked),
             name=name or _ask("Name of this node", default_node_name(), asked),
-            slots=slots or int(_ask("How many tasks at once", "2", asked)),
+            slots=slots or _ask_slots(asked),
             runner=runner,
             bind=bind,
             hub_url=hub_url,
@@ -90,6 +92,13 @@ def _decide(given: bool | None, default: bool, question: str, asked: bool) -> bo
 
 def _ask(question: str, default: str, asked: bool) -> str:
     return str(click.prompt(question, default=default, err=True)) if asked else default
+
+
+def _ask_slots(asked: bool) -> int:
+    if not asked:
+        return DEFAULT_SLOTS
+    kind = click.IntRange(1, 256)
+    return int(click.prompt("How many tasks at once", DEFAULT_SLOTS, type=kind, err=True))
 
 
 def _with_handles(choices: Choices, asked: bool) -> Choices:

@@ -6,6 +6,7 @@ import heapq
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -49,7 +50,8 @@ def logs(
     for name, text in _last(files, lines):
         _print(name, text, as_json)
     if follow:
-        _follow(files, ends, as_json)
+        with suppress(KeyboardInterrupt):
+            _follow(files, ends, as_json)
 
 
 def _last(files: dict[str, Path], count: int) -> Sequence[tuple[str, str]]:

@@ -76,7 +76,7 @@ def test_the_file_explains_every_key_it_sets(mesh: Mesh) -> None:
 
 
 def test_in_a_terminal_it_asks(mesh: Mesh) -> None:
-    answers = ["y", "y", "y", "Rex", "3", "+15555550100"]
+    answers = ["y", "y", "y", "Rex", "many", "3", "+15555550100"]
     terminal, inner = pty.openpty()
     asking = subprocess.Popen(
         [*MESH, "init"], env=dict(mesh.env), stdin=inner, stdout=inner, stderr=inner

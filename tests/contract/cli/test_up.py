@@ -313,7 +313,8 @@ def test_logs_are_merged_by_time_and_followed(machine: Mesh) -> None:
         line = following.stdout.readline()
         assert line
     following.send_signal(signal.SIGINT)
-    following.communicate(timeout=10)
+    assert following.communicate(timeout=10)[1] == ""
+    assert following.returncode == 0
 
 
 def test_a_backup_brings_back_what_was(machine: Mesh, tmp_path: Path) -> None:
