@@ -43,6 +43,11 @@ class StoreConnection(aiosqlite.Connection):
         result: T = await self._execute(lambda: function(self._conn))  # type: ignore[no-untyped-call]
         return result
 
+    async def gone(self) -> None:
+        """Wait for the thread of a connection that could not be opened: it still answers to the
+        event loop, which must not be closed before."""
+        await asyncio.to_thread(self._thread.join)
+
 
 @dataclass(eq=False, slots=True)
 class Request(Generic[T]):
@@ -251,6 +256,7 @@ async def _opened(connection: StoreConnection, path: Path) -> StoreConnection:
     try:
         await connection
     except sqlite3.DatabaseError as error:
+        await connection.gone()
         raise DatabaseError(
             f"{path} cannot be opened as the hub's database ({error}): move it aside and restore "
             "a backup with `mesh restore`"
