@@ -26,8 +26,8 @@ from hubd.access.limits import MAX_HEADER_BYTES
 
 logger = logging.getLogger(__name__)
 
-GIVE_UP_S = 1.0
-GRACEFUL_S = 0.8
+GIVE_UP_S = 0.7
+GRACEFUL_S = 0.5
 KEEP_ALIVE_S = 75
 """Above the client's own expiry of 60 s, so that a kept connection is never closed by the hub
 while a request is on its way."""

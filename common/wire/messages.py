@@ -8,6 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+Order = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Guid = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
@@ -23,10 +24,10 @@ class InboundMessage(Struct, frozen=True, kw_only=True):
     chat: Annotated[str, Meta(min_length=1, max_length=300)]
     sender: Annotated[str, Meta(min_length=1, max_length=300)]
     text: Annotated[str, Meta(max_length=200_000)] = ""
-    sent_at: datetime
+    sent_at: Annotated[datetime, Meta(tz=True)]
     reply_to: Guid | None = None
     tapback: Annotated[str, Meta(max_length=32)] | None = None
-    order: int | None = None
+    order: Order | None = None
     files: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=20)] = []
     """Ids from `POST /v1/files`."""
 
@@ -112,7 +113,7 @@ class OutboxOutcome(Struct, frozen=True, kw_only=True):
     error: Annotated[str, Meta(max_length=2000)] | None = None
     claim: Annotated[str, Meta(max_length=64)] | None = None
     maybe_duplicate: bool = False
-    order: int | None = None
+    order: Order | None = None
     """The sent row's position in the bridge's database."""
 
 

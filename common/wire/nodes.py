@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from common.wire.approvals import Decision
-from common.wire.tasks import Name, Priority, Usage
+from common.wire.tasks import Dollars, Id, Name, Priority, Usage
 
-Fence = Annotated[int, Meta(ge=1)]
+Fence = Id
+Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class BreakerState(StrEnum):
@@ -206,14 +207,14 @@ class OutputItem(Struct, frozen=True, kw_only=True):
     tool: Annotated[str, Meta(max_length=200)] | None = None
     tool_id: Annotated[str, Meta(max_length=200)] | None = None
     is_error: bool = False
-    at: datetime | None = None
+    at: Moment | None = None
 
 
 class PostOutput(Struct, frozen=True, kw_only=True):
     """`first` is the number of the first item within the attempt, from 0: a repeated batch is
     dropped by the hub."""
 
-    first: Annotated[int, Meta(ge=0)]
+    first: Annotated[int, Meta(ge=0, le=10**12)]
     items: Annotated[list[OutputItem], Meta(max_length=500)]
 
 
@@ -237,10 +238,10 @@ class PostResult(Struct, frozen=True, kw_only=True):
     outcome: Annotated[str, Meta(min_length=1, max_length=64)]
     text: Annotated[str, Meta(max_length=900_000)] = ""
     usage: Annotated[list[Usage], Meta(max_length=50)] = []
-    cost_usd: float | None = None
+    cost_usd: Dollars | None = None
     session_id: Annotated[str, Meta(max_length=200)] | None = None
     error: Annotated[str, Meta(max_length=8000)] | None = None
-    resets_at: datetime | None = None
+    resets_at: Moment | None = None
     partial: bool = False
     final: bool = False
     runner: Annotated[str, Meta(max_length=64)] | None = None

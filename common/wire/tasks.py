@@ -12,6 +12,10 @@ from common.wire.approvals import Approval
 
 ShortText = Annotated[str, Meta(max_length=200)]
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Tokens = Annotated[int, Meta(ge=0, le=10**12)]
+Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
+"""Bounds no run comes near, so that sums stay numbers."""
+Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Prompt = Annotated[str, Meta(min_length=1, max_length=200_000)]
 
 
@@ -79,13 +83,13 @@ class Usage(Struct, frozen=True, kw_only=True):
     """
 
     model: str
-    input_tokens: Annotated[int, Meta(ge=0)] = 0
-    output_tokens: Annotated[int, Meta(ge=0)] = 0
-    cache_read_tokens: Annotated[int, Meta(ge=0)] = 0
-    cache_write_tokens: Annotated[int, Meta(ge=0)] = 0
-    cache_write_1h_tokens: Annotated[int, Meta(ge=0)] = 0
-    cost_usd: float | None = None
-    estimate_usd: float | None = None
+    input_tokens: Tokens = 0
+    output_tokens: Tokens = 0
+    cache_read_tokens: Tokens = 0
+    cache_write_tokens: Tokens = 0
+    cache_write_1h_tokens: Tokens = 0
+    cost_usd: Dollars | None = None
+    estimate_usd: Dollars | None = None
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -186,7 +190,7 @@ class SubmitTask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     model: Annotated[str, Meta(max_length=100)] | None = None
     max_cost_usd: Annotated[float, Meta(gt=0, le=10_000)] | None = None
     timeout_s: Annotated[float, Meta(gt=0, le=7 * 86_400)] | None = None
-    continue_of: Annotated[int, Meta(ge=1)] | None = None
+    continue_of: Id | None = None
     on_lost: OnLost = OnLost.REQUEUE
     fresh: bool = False
     """With `continue_of`: start a new session elsewhere rather than wait for the node that holds

@@ -17,6 +17,10 @@ from hubd.services.money import GroupBy, Money
 Moment = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 
 
+LATEST_S = 4_102_444_800.0
+"""The year 2100."""
+
+
 class CostQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     by: GroupBy = GroupBy.DAY
     since: Moment | UnsetType = UNSET
@@ -38,6 +42,9 @@ def parse_moment(text: str | UnsetType) -> float | None:
     if text is UNSET:
         return None
     try:
-        return to_epoch(msgspec.convert(text, datetime))
+        epoch_s = to_epoch(msgspec.convert(text, datetime))
     except (msgspec.ValidationError, ValueError, OverflowError):
-        raise InvalidError("since and until are moments such as 2026-01-31T00:00:00Z") from None
+        epoch_s = -1.0
+    if not 0 <= epoch_s <= LATEST_S:
+        raise InvalidError("since and until are moments such as 2026-01-31T00:00:00Z")
+    return epoch_s
