@@ -87,15 +87,3 @@ def test_the_certificate_recipe_makes_one_that_a_machine_joins_with(
         assert (home / "hub-cert.pem").read_text() == (tmp_path / "hub.crt").read_text()
     finally:
         mesh("down", "--now")
-
-
-def test_every_file_and_command_the_recipes_name_exists() -> None:
-    from cli.__main__ import SECTIONS
-
-    commands = {name for section in SECTIONS.values() for name in section}
-    named = re.findall(r"^(?:.*/bin/|.*&& )?mesh ([a-z]+)|`mesh ([a-z]+)", DEPLOY, re.MULTILINE)
-    assert len(named) > 10
-    for pair in named:
-        assert "".join(pair) in commands, pair
-    for target in re.findall(r"\]\(\.\./([^)]+)\)", DEPLOY):
-        assert (ROOT / target).exists(), target
