@@ -31,6 +31,8 @@ SUBMITTERS = 4
 AGENTS = ("Archon", "Rex", "Crucible")
 SLOTS = 5
 COST_USD = 0.5
+RETRY_S = 0.1
+"""Often enough to be there at once; more would only slow the hub's start on a small machine."""
 ENV = {
     "MESH_HUB__HEARTBEAT_S": "0.4",
     "MESH_HUB__STALE_AFTER_S": "2",
@@ -73,7 +75,7 @@ class Chaos:
                 if error.hub_status < 500:
                     raise
                 self.ledger.retries += 1
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(RETRY_S)
 
     async def submit(self, name: str) -> None:
         number = 0
@@ -114,6 +116,7 @@ class Chaos:
                     leases = (await node.claim(claim)).leases if free else []
                 except (HubUnreachableError, HubError):
                     leases = []
+                    await asyncio.sleep(RETRY_S)
                 for lease in leases:
                     self.ledger.fences[lease.fence] += 1
                     running.add(lease.fence)
@@ -153,7 +156,7 @@ async def run(home: Path, env: dict[str, str], *, kills: int, seed: int) -> Ledg
             for name in AGENTS:
                 group.create_task(chaos.serve(name))
             for _ in range(kills):
-                await asyncio.sleep(rng.uniform(0.02, 0.35))
+                await asyncio.sleep(rng.uniform(0.05, 0.5))
                 await asyncio.to_thread(process.stop, signal.SIGKILL)
                 if rng.random() < 0.2:  # now and then it does not even come up
                     process.spawn()
