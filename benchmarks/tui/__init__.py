@@ -1,0 +1,1 @@
+"""The control centre under load: processor time, key to paint, start, memory."""
