@@ -118,6 +118,8 @@ class HubFacts:
     snapshot: Snapshot | None = None
     offset_s: float | None = None
     """How far the hub's clock is ahead of ours."""
+    slow: bool = False
+    """It answers, and something asked of it did not come in time."""
     certain_s: float = 0.0
     """How wrong `offset_s` may be: half the time the answer took."""
 

@@ -23,6 +23,10 @@ _NOT_KNOWN = skip("not known without the hub")
 
 
 def hub(facts: HubFacts) -> Verdict:
+    if facts.error is None and facts.slow:
+        return warn(
+            f"the hub at {facts.url} answers slowly", "mesh doctor --only hub; mesh logs hubd"
+        )
     if facts.error is None:
         return ok(f"the hub answers at {facts.url}")
     if facts.code == "upgrade_required":

@@ -29,6 +29,7 @@ REQUEST_S = 0.8
 
 Tokens = list[tuple[TokenFacts, Secret | None]]
 _NOBODY = Secret("none")
+_LATE = "no answer in time"
 
 
 def hub(here: Here) -> HubFacts:
@@ -61,7 +62,8 @@ async def _look(where: Credentials, tokens: Tokens) -> HubFacts:
         _see(where, tokens),
         asyncio.to_thread(_tls_days, where),
     )
-    return replace(facts, tokens=tuple(tried), tls_days_left=days, **seen)
+    late = any(token.answer == _LATE for token in tried)
+    return replace(facts, **{"tokens": tuple(tried), "tls_days_left": days, "slow": late} | seen)
 
 
 async def _see(where: Credentials, tokens: Tokens) -> dict[str, Any]:
@@ -74,7 +76,9 @@ async def _see(where: Credentials, tokens: Tokens) -> dict[str, Any]:
         credentials = Credentials(where.url, looking, where.ca_file)
         async with asyncio.timeout(REQUEST_S), HubClient(credentials) as client:
             snapshot: Snapshot = await OperatorApi(client).snapshot()
-    except (MeshError, TimeoutError):
+    except TimeoutError:
+        return {"slow": True}
+    except MeshError:
         return {}
     ended = time.time()
     return {
@@ -115,7 +119,9 @@ async def _try(where: Credentials, facts: TokenFacts, secret: Secret | None) -> 
             await client.call("GET", "/openapi.json", dict)
     except HubError as error:
         return replace(facts, good=False, answer=error.message)
-    except (MeshError, TimeoutError):
+    except TimeoutError:
+        return replace(facts, answer=_LATE)
+    except MeshError:
         return facts
     return replace(facts, good=True)
 

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -29,8 +30,23 @@ def configure(mesh: Mesh, text: str) -> None:
     file.chmod(0o600)
 
 
-def look(mesh: Mesh, *only: str, options: tuple[str, ...] = ()) -> dict[str, Finding]:
-    """The findings by id; the exit code must fit them."""
+LATE = re.compile(r"no answer (within|in) \d|answers slowly")
+
+
+def look(
+    mesh: Mesh, *only: str, options: tuple[str, ...] = (), patient: bool = True
+) -> dict[str, Finding]:
+    """The findings by id; `patient`: again, as a person would, when a busy machine was late."""
+    found = _look_once(mesh, *only, options=options)
+    for _ in range(10):
+        if not patient or not any(LATE.search(finding["fact"]) for finding in found.values()):
+            break
+        found = _look_once(mesh, *only, options=options)
+    return found
+
+
+def _look_once(mesh: Mesh, *only: str, options: tuple[str, ...]) -> dict[str, Finding]:
+    """One run; the exit code must fit what it found."""
     chosen = [word for name in only for word in ("--only", name)]
     done = mesh("doctor", "--json", *chosen, *options)
     assert done.stderr == ""
@@ -83,7 +99,6 @@ def test_the_remedies_lead_from_nothing_to_a_sound_machine(mesh: Mesh) -> None:
     assert before["daemons"]["remedy"].startswith("mesh up")
     try:
         assert mesh("up").returncode == 0
-        assert look(mesh, "backups")["backups"]["remedy"] == "mesh backup"
         assert mesh("backup").returncode == 0
         until(lambda: look(mesh, "node")["node"]["mark"] == "ok", "the node's report")
         found = look(mesh, options=("--deep",))
@@ -116,7 +131,7 @@ def test_a_hub_that_takes_the_call_and_says_nothing_is_given_up_on(mesh: Mesh) -
     with socket.create_server(("127.0.0.1", 0), backlog=50) as mute:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}"
         configure(mesh, f'[hub]\nurl = "{url}"\n')
-        found = look(mesh, "hub", "stuck")
+        found = look(mesh, "hub", "stuck", patient=False)
     assert "within 2 s" in found["hub"]["fact"]
     assert found["stuck"]["mark"] == "skip"
 
@@ -240,7 +255,7 @@ def test_a_claude_that_does_not_serve_is_told(
 ) -> None:
     program = tool(tmp_path / "bin", "claude", script)
     configure(mesh, f'[agent]\nrun = true\nclaude = "{program}"\n')
-    found = look(mesh, check)[check]
+    found = look(mesh, check, patient="sleep" not in script)[check]
     assert fact in found["fact"] or found["fact"] == "no answer within 2 s"
     assert found["remedy"]
     if "sleep" not in script:
@@ -293,8 +308,8 @@ def test_messages_that_cannot_be_read_are_told_with_what_to_grant(
     # What is there and cannot be opened, for whomever: as without the permission.
     with socket.socket(socket.AF_UNIX) as unopenable:
         unopenable.bind(str(tmp_path / "chat.db"))
-    refused = mesh("doctor", "--json", "--only", "chat-db", env={"TERM_PROGRAM": "ghostty"})
-    (found,) = json.loads(refused.stdout)["findings"]
+    ghostty = Mesh({**mesh.env, "TERM_PROGRAM": "ghostty"})
+    found = look(ghostty, "chat-db")["chat-db"]
     assert "does not let this program read" in found["fact"]
     assert "Full Disk Access" in found["remedy"]
     assert "ghostty" in found["remedy"]
@@ -319,7 +334,7 @@ def test_messages_that_cannot_be_controlled_are_told(
     mesh: Mesh, tmp_path: Path, script: str, mark: str, fact: str
 ) -> None:
     _bridge(mesh, tmp_path, script)
-    found = look(mesh, "automation")["automation"]
+    found = look(mesh, "automation", patient="sleep" not in script)["automation"]
     assert found["mark"] == mark
     assert fact in found["fact"]
 

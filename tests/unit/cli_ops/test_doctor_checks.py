@@ -271,6 +271,13 @@ FAULTS: list[Case] = [
         "mesh up hubd",
     ),
     (
+        "hub slow",
+        lambda: mesh.hub(HubFacts("http://x", slow=True)),
+        Mark.WARN,
+        "slowly",
+        "mesh logs hubd",
+    ),
+    (
         "hub skew",
         lambda: mesh.hub(HubFacts("http://x", "protocol 9", "upgrade_required")),
         Mark.FAIL,
