@@ -188,6 +188,8 @@ def _keep(
 ) -> list[Path]:
     """Write token, certificate and configuration; returns the files, the token's first."""
     name = issued.name if issued.role is Role.NODE else None
+    if name is not None and Path(name).name != name:
+        raise InvitationError(f"the hub calls this machine {name!r}, which can be no file's name")
     written = [paths.token_file(issued.role, name)]
     write_private_file(written[0], issued.token + "\n")
     if server.pinned and server.certificate is not None:

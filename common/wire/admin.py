@@ -88,7 +88,7 @@ class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name of the token they are exchanged for, and left out when the newcomer may choose it."""
 
     role: Role
-    name: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    name: MachineName | None = None
     ttl_s: Annotated[float, Meta(gt=0, le=10 * 365 * 86_400)] | None = None
     grants: Role | None = None
 

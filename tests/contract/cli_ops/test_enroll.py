@@ -274,3 +274,23 @@ def test_joining_leaves_the_rest_of_the_configuration_as_it_was(machines: Machin
 def test_a_file_that_cannot_be_changed_safely_is_left_to_its_owner(text: str) -> None:
     with pytest.raises(SetUpError, match="by hand"):
         set_values(text, {"hub": {"url": "https://hub.example"}})
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "a b", "", ".hidden", "x" * 65])
+def test_a_name_that_cannot_be_a_machines_is_refused_by_the_hub(
+    machines: Machines, name: str
+) -> None:
+    machines.start()
+    done = machines.hub("invite", "--name", name)
+    assert done.returncode == 1
+    assert done.stdout == ""
+
+
+def test_a_pinned_certificate_that_is_gone_is_told_and_nobody_else_is_trusted(
+    machines: Machines,
+) -> None:
+    _configure(machines.newcomer, f'[hub]\nurl = "https://127.0.0.1:1"\npin = "{PIN}"\n')
+    done = machines.newcomer("nodes", env={"MESH_TOKEN": SECRET})
+    assert done.returncode == 78
+    assert "hub-cert.pem cannot be used" in done.stderr
+    assert "mesh join" in done.stderr

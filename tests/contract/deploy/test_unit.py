@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.conftest import missing_tool
 from tests.contract.cli_ops.conftest import Mesh
 from tests.contract.deploy.conftest import ROOT, UNIT, UnitHub, free_port
 
@@ -45,7 +46,7 @@ def test_the_unit_does_not_restart_what_a_restart_cannot_mend(unit_hub: UnitHub)
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     program = shutil.which("systemd-analyze")
     if program is None:
-        pytest.skip("systemd-analyze is not on this machine")
+        pytest.skip("systemd-analyze is not on this machine")  # a Mac has none
     here = Path(sys.executable).parent
     text = UNIT.read_text().replace("/opt/mesh/.venv/bin", str(here))
     text = re.sub(r"^(User|Group)=.*$", r"\1=root", text, flags=re.MULTILINE)
@@ -61,7 +62,7 @@ def test_the_certificate_recipe_makes_one_that_a_machine_joins_with(
     mesh: Mesh, clean_env: dict[str, str], tmp_path: Path
 ) -> None:
     if shutil.which("openssl") is None:
-        pytest.skip("openssl is not on this machine")
+        missing_tool("openssl")
     (command,) = re.findall(r"^\(umask 077 && openssl .*\)$", DEPLOY, re.MULTILINE)
     subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, capture_output=True, timeout=60)
     assert (tmp_path / "hub.key").stat().st_mode & 0o077 == 0
