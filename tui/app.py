@@ -27,7 +27,7 @@ from tui.screens.dashboard import DashboardScreen
 from tui.state.link import LinkState
 from tui.state.needs import needs
 from tui.state.orders import OrderLog
-from tui.state.store import Ref, Store
+from tui.state.store import ORDERS, Ref, Store
 from tui.terminal import Terminal, Traits
 from tui.verbs import Verbs
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FLUSH_S = 0.25
+FLUSH_S = 0.33
 TICK_S = 1.0
 NO_TOKEN_RETRY_S = 2.0
 REFUSED_RETRY_S = 30.0
@@ -170,7 +170,7 @@ class MeshApp(App[None]):
         self._schedule_flush()
 
     def _schedule_flush(self) -> None:
-        """At once when nothing was shown for a while, else when the quarter second is over."""
+        """At once when nothing was shown for a while, else when FLUSH_S is over."""
         if self._flush_due:
             return
         self._flush_due = True
@@ -226,10 +226,10 @@ class MeshApp(App[None]):
 
     def tell(self, sentence: str) -> None:
         self.orders.tell(sentence, self.clock.now())
-        self.touch(Ref("orders"))
+        self.touch(ORDERS)
 
     def touch(self, ref: Ref) -> None:
-        self.store.changed |= {ref, Ref("orders")}
+        self.store.changed |= {ref, ORDERS}
         self._schedule_flush()
 
     # -- actions --------------------------------------------------------------------------

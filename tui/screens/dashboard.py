@@ -15,11 +15,14 @@ from textual.widgets import Input
 from tui.keys import DASHBOARD
 from tui.screens.base import MeshScreen, screen_bindings
 from tui.state.cells import Cell
-from tui.state.store import EVERYTHING, TAIL, Ref
+from tui.state.store import EVERYTHING, LINK, ORDERS, TAIL, Ref
 from tui.widgets.line_list import LineList
-from tui.widgets.lists import EventList, NeedList, NodeList, TaskList
+from tui.widgets.lists import EventList, NeedList, NodeList, TaskList, numbered
 from tui.widgets.panel import Panel
 from tui.widgets.preview import Preview
+
+EVENTS_SHOWN = 100
+"""More are on the screen of events; a list that grows has to be laid out each time."""
 
 
 class DashboardScreen(MeshScreen):
@@ -70,8 +73,9 @@ class DashboardScreen(MeshScreen):
         nodes.update()
         tasks.update(changed)
         if TAIL in changed or EVERYTHING in changed:
-            events.update()
-        self._say_counts(needs, nodes, tasks)
+            events.update(numbered(self.control)[-EVENTS_SHOWN:])
+        if changed & {EVERYTHING, LINK, ORDERS}:  # a frame's title repaints the whole frame
+            self._say_counts(needs, nodes, tasks)
         if first:
             self.focus_first()
         self._show_selected()

@@ -37,6 +37,7 @@ class Ref(NamedTuple):
 EVERYTHING = Ref("everything")
 LINK = Ref("link")
 TAIL = Ref("tail")
+ORDERS = Ref("orders")
 
 
 @dataclass(slots=True)

@@ -63,6 +63,7 @@ class TaskIndex:
     sort: str = "usual"
     _keys: dict[int, Key] = field(default_factory=dict)
     _order: list[tuple[Key, int]] = field(default_factory=list)
+    _ids: list[int] | None = None
 
     def rebuild(self, tasks: Iterable[Task]) -> None:
         """Sort everything anew: after another filter, sort or snapshot."""
@@ -70,19 +71,27 @@ class TaskIndex:
         passes = self.filter.passes
         self._keys = {task.id: key(task) for task in tasks if passes(task)}
         self._order = sorted((key, task_id) for task_id, key in self._keys.items())
+        self._ids = None
 
     def put(self, task_id: int, task: Task | None) -> None:
         """Place one task that changed; None when it is gone."""
-        old = self._keys.pop(task_id, None)
+        old = self._keys.get(task_id)
+        new = SORTS[self.sort](task) if task is not None and self.filter.passes(task) else None
+        if new == old:
+            return
+        self._ids = None
         if old is not None:
+            del self._keys[task_id]
             del self._order[bisect.bisect_left(self._order, (old, task_id))]
-        if task is not None and self.filter.passes(task):
-            key = SORTS[self.sort](task)
-            self._keys[task_id] = key
-            bisect.insort(self._order, (key, task_id))
+        if new is not None:
+            self._keys[task_id] = new
+            bisect.insort(self._order, (new, task_id))
 
     def ids(self) -> Sequence[int]:
-        return [task_id for _, task_id in self._order]
+        """In order; the same list until something moved."""
+        if self._ids is None:
+            self._ids = [task_id for _, task_id in self._order]
+        return self._ids
 
     def __len__(self) -> int:
         return len(self._order)

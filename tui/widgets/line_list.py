@@ -6,7 +6,7 @@ stays where it was on the screen. So what a key press concerns is what the eye w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Container, Hashable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from rich.style import Style
@@ -66,7 +66,6 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
         self.empty = empty
         self.second_of: Callable[[K], Cell] | None = None
         self.keys: Sequence[K] = ()
-        self._places: dict[K, int] = {}
         self._cursor = 0
         self._drawn: dict[int, Line[K]] = {}
 
@@ -82,37 +81,52 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
         """Lines a row: two when `second_of` says what stands in the second."""
         return 1 if self.second_of is None else 2
 
-    def show(self, keys: Sequence[K]) -> None:
-        """Take new keys, keep the cursor on its row, redraw the lines that differ."""
+    def show(self, keys: Sequence[K], changed: Container[K] | None = None) -> None:
+        """Take new keys, keep the cursor on its row, redraw the lines that differ.
+
+        `changed`: only these keys' rows can differ from what is drawn; None: any may.
+        """
         height = len(keys) * self.lines + self.titles
         if keys != self.keys or height != self.virtual_size.height:
             selected, offset = self.selected, self._cursor * self.lines - round(self.scroll_y)
             self.keys = keys
-            self._places = {key: place for place, key in enumerate(keys)}
-            place = self._places.get(selected) if selected is not None else None
+            place = self._find(selected) if selected is not None else None
             self._cursor = max(0, min(self._cursor if place is None else place, len(keys) - 1))
             self._resize(height, self._cursor * self.lines - offset if place else None)
             if self.selected != selected:
                 self.post_message(self.Moved(self))
-        self.redraw()
+        self.redraw(changed)
 
     def select(self, key: K) -> bool:
         """Put the cursor on a key; False when it is not in the list."""
-        place = self._places.get(key)
+        place = self._find(key)
         if place is not None:
             self._move_to(place)
         return place is not None
 
-    def redraw(self) -> None:
+    def _find(self, key: K) -> int | None:
+        try:
+            return self.keys.index(key)
+        except ValueError:
+            return None
+
+    def redraw(self, changed: Container[K] | None = None) -> None:
         """Redraw the visible lines whose row is no longer what was drawn."""
         if not self.keys:
             self._drawn.clear()
             self.refresh()
             return
         for y in range(self.titles, self.size.height):
-            drawn, now = self._drawn.get(y), self._line_at(y)
-            if drawn != now:
+            drawn = self._drawn.get(y)
+            if drawn is not None and changed is not None and self._still(y, drawn, changed):
+                continue
+            if drawn != self._line_at(y):
                 self._refresh_line(y)
+
+    def _still(self, y: int, drawn: Line[K], changed: Container[K]) -> bool:
+        """Whether the row drawn on `y` stands there yet and cannot have changed."""
+        place = self._place(y)
+        return place < len(self.keys) and self.keys[place] == drawn[0] not in changed
 
     def _resize(self, height: int, scroll_y: int | None) -> None:
         changed = height != self.virtual_size.height

@@ -15,7 +15,7 @@ from tui.state.needs import COLUMNS as NEED_COLUMNS
 from tui.state.needs import COLUMNS_ABOVE, Need, need_row, need_text, needs
 from tui.state.nodes import COLUMNS as NODE_COLUMNS
 from tui.state.nodes import node_row
-from tui.state.store import EVERYTHING, Ref
+from tui.state.store import EVERYTHING, LINK, ORDERS, Ref
 from tui.state.tail import Line
 from tui.state.tasks import COLUMNS as TASK_COLUMNS
 from tui.state.tasks import SORTS, TaskIndex, task_row
@@ -100,7 +100,8 @@ class TaskList(LineList[int]):
             for ref in changed:
                 if ref.kind == "task":
                     self.index.put(int(ref.key), tasks.get(int(ref.key)))
-        self._take()
+        ids = {int(ref.key) for ref in changed if ref.kind == "task"}
+        self._take(None if changed & {EVERYTHING, LINK, ORDERS} else ids)
 
     def filter(self, wanted: TaskFilter) -> None:
         self.index.filter = wanted
@@ -144,9 +145,10 @@ class TaskList(LineList[int]):
         self.index.rebuild(self._control.store.folded.tasks.values())
         self._take()
 
-    def _take(self) -> None:
-        self.marked &= self._control.store.folded.tasks.keys()
-        self.show(self.index.ids())
+    def _take(self, changed: set[int] | None = None) -> None:
+        if self.marked:
+            self.marked &= self._control.store.folded.tasks.keys()
+        self.show(self.index.ids(), changed)
 
     def _row(self, task_id: int) -> Row:
         store = self._control.store
@@ -182,7 +184,7 @@ class EventList(LineList[int]):
         self._lines = dict(lines if lines is not None else numbered(self._control))
         keys = list(self._lines)
         following = self.following
-        self.show(keys)
+        self.show(keys, ())
         if following and keys:
             self.action_last()
             self.following = True
