@@ -8,7 +8,9 @@ from contextlib import suppress
 from typing import Any
 
 import click
+import msgspec
 
+from cli.commands.nodes import named
 from cli.commands.tasks import TASK_ID
 from cli.output import dollars, json_option, plain, print_json, span
 from cli.session import Session, pass_session
@@ -72,7 +74,14 @@ def submit(
         raise click.UsageError("The prompt is empty.")
     key = options.pop("key") or session.new_id()
     wanted = _wanted(text, **options)
-    task = session.ask_hub(lambda hub: hub.submit(wanted, idempotency_key=key))
+
+    async def submitted(hub: OperatorApi) -> Task:
+        exact = wanted
+        if wanted.node is not None:
+            exact = msgspec.structs.replace(wanted, node=await named(hub, wanted.node))
+        return await hub.submit(exact, idempotency_key=key)
+
+    task = session.ask_hub(submitted)
     if wait:
         return _follow(session, task, as_json=as_json)
     if as_json:

@@ -50,7 +50,7 @@ def test_submit_and_wait_as_json_is_one_document(running: Mesh) -> None:
 
 def test_options_reach_the_task(running: Mesh) -> None:
     task = running.json(
-        *("submit", "do it", "--to", "researcher", "--on", "Rex", "--low", "--ask"),
+        *("submit", "do it", "--to", "researcher", "--on", "rex", "--low", "--ask"),
         *("--title", "A title", "--max-cost", "1.5", "--timeout-s", "60"),
     )
 
