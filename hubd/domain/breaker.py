@@ -205,6 +205,21 @@ def _forget_openings(breaker: BreakerRecord, now: float, config: BreakerConfig) 
     )
 
 
+def shift(breaker: BreakerRecord, seconds: float) -> BreakerRecord:
+    """After a jump of the wall clock: what was left of every pause is left still."""
+
+    def moved(moment: float | None) -> float | None:
+        return None if moment is None else moment + seconds
+
+    return replace(
+        breaker,
+        until=moved(breaker.until),
+        probe_until=moved(breaker.probe_until),
+        window_start=moved(breaker.window_start),
+        healthy_since=moved(breaker.healthy_since),
+    )
+
+
 def reset(breaker: BreakerRecord, now: float) -> BreakerRecord:
     """B10: an operator closes it and its history is forgotten."""
     return BreakerRecord(node=breaker.node, healthy_since=now, changed_at=now)

@@ -96,6 +96,11 @@ class Verdict:
         return self.refusal is None
 
 
+def is_fresh(age_s: float | None, stale_after_s: float) -> bool:
+    """Whether a heartbeat of that age counts; one from the future says as little as an old one."""
+    return age_s is not None and abs(age_s) < stale_after_s
+
+
 def judge(view: NodeView, lane: Lane, now: float, stale_after_s: float) -> Verdict:
     """The dispatcher's decision about one node."""
     node = view.node
@@ -103,8 +108,8 @@ def judge(view: NodeView, lane: Lane, now: float, stale_after_s: float) -> Verdi
     if mismatch is not None:
         return mismatch
     age_s = None if view.heartbeat_at is None else now - view.heartbeat_at
-    if age_s is None or age_s >= stale_after_s:
-        seen = "never reported" if age_s is None else f"silent for {round(age_s)} s"
+    if not is_fresh(age_s, stale_after_s):
+        seen = "never reported" if age_s is None else f"silent for {round(abs(age_s))} s"
         return Verdict(node.name, Refusal.AWAY, seen)
     if node.draining:
         note = f": {node.drain_note}" if node.drain_note else ""

@@ -14,6 +14,7 @@ from common.wire.approvals import ApprovalKind, Decision, Risk
 from common.wire.nodes import AccountState, BreakerState
 from common.wire.tasks import TaskState
 from hubd.domain.approvals import Refused
+from hubd.domain.dispatch import is_fresh
 from hubd.domain.records import AccountRecord, ApprovalRecord, NodeRecord, TaskRecord
 
 SHOWN_LINES = 6
@@ -286,8 +287,8 @@ def node_line(
 ) -> str:
     state = "ready"
     age_s = None if node.heartbeat_at is None else now - node.heartbeat_at
-    if age_s is None or age_s >= stale_after_s:
-        state = "away" if age_s is None else f"away for {duration(age_s)}"
+    if not is_fresh(age_s, stale_after_s):
+        state = "away" if age_s is None else f"away for {duration(abs(age_s))}"
     elif node.draining:
         state = "draining" + (f" ({clean(node.drain_note)})" if node.drain_note else "")
     elif node.name in open_breakers:

@@ -12,6 +12,7 @@ from common.wire.approvals import Approval
 from common.wire.messages import Message, MessageState
 from common.wire.nodes import Account, Breaker, Node, NodeStatus
 from common.wire.tasks import Attempt, Task, Usage
+from hubd.domain.dispatch import is_fresh
 from hubd.domain.records import (
     AccountRecord,
     ApprovalRecord,
@@ -137,11 +138,11 @@ def node_status(
     now: float,
     stale_after_s: float,
 ) -> NodeStatus:
-    age_s = None if record.heartbeat_at is None else max(now - record.heartbeat_at, 0.0)
+    age_s = None if record.heartbeat_at is None else now - record.heartbeat_at
     return NodeStatus(
         **_node_fields(record, its_breaker),
-        online=age_s is not None and age_s < stale_after_s,
-        heartbeat_age_s=age_s,
+        online=is_fresh(age_s, stale_after_s),
+        heartbeat_age_s=None if age_s is None else max(age_s, 0.0),
         busy=len(running),
         free=max(record.slots - len(running), 0),
         running=running,

@@ -10,13 +10,24 @@ from common.wire.approvals import ApprovalKind
 from common.wire.tasks import TaskState
 from hubd.domain import breaker, leases, money
 from hubd.domain.breaker import Probe
+from hubd.domain.dispatch import is_fresh
 from hubd.domain.leases import Tick
 from hubd.domain.lifecycle import Cause, Move
 from hubd.domain.records import AttemptRecord, TaskRecord
 from hubd.services import ending, journal, placing, waiting
 from hubd.services.env import Env
-from hubd.services.nodes import LeaseBook, end_drain
-from hubd.store import approvals, attempts, events, files, meta, nodes, output, tasks
+from hubd.services.nodes import LeaseBook, end_drain, find_node
+from hubd.store import (
+    approvals,
+    attempts,
+    conversation,
+    events,
+    files,
+    meta,
+    nodes,
+    output,
+    tasks,
+)
 from hubd.store.database import Database
 from hubd.store.transaction import Tx
 
@@ -132,18 +143,38 @@ def _check_unknown(tx: Tx, env: Env, task: TaskRecord, attempt: AttemptRecord) -
         return
     node = nodes.find(tx.conn, attempt.node)
     beat_at = None if node is None else node.heartbeat_at
-    beats = beat_at is not None and tx.now - beat_at < env.config.hub.stale_after_s
+    age_s = None if beat_at is None else tx.now - beat_at
+    beats = is_fresh(age_s, env.config.hub.stale_after_s)
     reason = "its node beats without it" if beats else "its node went silent"
     ending.lose(tx, env, task, attempt, node_beats=beats, reason=reason)
 
 
 def rebase(tx: Tx, env: Env, jump_s: float) -> None:
-    """The wall clock jumped: leases and silences count anew from now, whoever was right."""
+    """The wall clock jumped: leases and silences count anew from now, and what was left of a
+    pause is left still. Only a provider's reset is a time of the wall, and stays."""
     attempts.renew_all(tx.conn, tx.now + env.config.hub.lease_s)
-    for task in tasks.in_state(tx.conn, [TaskState.UNKNOWN]):
-        moved = replace(task, unknown_since=tx.now, updated_at=tx.now)
-        detail = {"jump_s": round(jump_s, 1)}
-        journal.save_task(tx, env, task, moved, "task.rebased", detail)
+    nodes.shift_heartbeats(tx.conn, jump_s)
+    conversation.shift_claims(tx.conn, jump_s)
+    for was in nodes.breakers(tx.conn).values():
+        journal.save_breaker(tx, env, was, breaker.shift(was, jump_s), {"jump_s": jump_s})
+    for node, _ in env.nodes.read(tx.conn):
+        if node.drain_until is not None:
+            current = find_node(tx, node.name)
+            moved_drain = replace(current, drain_until=node.drain_until + jump_s)
+            journal.save_node(tx, moved_drain, "node.rebased")
+    for task in tasks.in_state(tx.conn, [TaskState.UNKNOWN, TaskState.QUEUED]):
+        moved = _rebased(task, tx.now, jump_s)
+        if moved != task:
+            detail = {"jump_s": round(jump_s, 1)}
+            journal.save_task(tx, env, task, moved, "task.rebased", detail)
+
+
+def _rebased(task: TaskRecord, now: float, jump_s: float) -> TaskRecord:
+    if task.state is TaskState.UNKNOWN:
+        return replace(task, unknown_since=now, updated_at=now)
+    if task.not_before is not None and task.outcome not in ending.PAUSING:
+        return replace(task, not_before=task.not_before + jump_s, updated_at=now)
+    return task
 
 
 def _turn_day(tx: Tx, env: Env) -> None:

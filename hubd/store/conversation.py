@@ -75,6 +75,7 @@ ON CONFLICT (chat, task_id) DO UPDATE SET chars = excluded.chars
 """
 SHOWN = "SELECT chars FROM shown WHERE chat = :chat AND task_id = :task_id"
 LAST_TASK = "SELECT max(id) FROM tasks WHERE conversation = :chat"
+SHIFT_CLAIMS = "UPDATE outbox SET claimed_until = claimed_until + :by WHERE state = 'sending'"
 LAST_OUTBOX_ID = "SELECT max(id) FROM outbox"
 ATTRIBUTE = "UPDATE outbox SET inbound_id = :inbound_id WHERE id > :after"
 OLDEST_PENDING = "SELECT min(created_at) FROM outbox WHERE state IN ('pending', 'sending')"
@@ -139,6 +140,11 @@ def caused_by(conn: sqlite3.Connection, inbound_id: int) -> list[OutboxRow]:
 
 def claimable(conn: sqlite3.Connection, now: float, limit: int) -> list[OutboxRow]:
     return OUTBOX.find_all(conn, CLAIMABLE, {"now": now, "limit": limit})
+
+
+def shift_claims(conn: sqlite3.Connection, by: float) -> None:
+    """After a jump of the clock: what was left of every claim is left still."""
+    conn.execute(SHIFT_CLAIMS, {"by": by})
 
 
 def questions(conn: sqlite3.Connection, approval_id: int) -> list[OutboxRow]:

@@ -34,6 +34,7 @@ REVISION = "SELECT name, revision, heartbeat_at FROM nodes WHERE name = :name"
 FEW = 20
 
 BEAT = "UPDATE nodes SET heartbeat_at = :at WHERE name = :name"
+SHIFT_HEARTBEATS = "UPDATE nodes SET heartbeat_at = heartbeat_at + :by"
 
 
 def find(conn: sqlite3.Connection, name: str) -> NodeRecord | None:
@@ -84,6 +85,11 @@ def save(conn: sqlite3.Connection, node: NodeRecord) -> None:
 
 def beat(conn: sqlite3.Connection, name: str, at: float) -> None:
     conn.execute(BEAT, {"name": name, "at": at})
+
+
+def shift_heartbeats(conn: sqlite3.Connection, by: float) -> None:
+    """After a jump of the clock: every heartbeat is as old as it was."""
+    conn.execute(SHIFT_HEARTBEATS, {"by": by})
 
 
 def breaker(conn: sqlite3.Connection, node: str) -> BreakerRecord:

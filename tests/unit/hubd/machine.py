@@ -67,6 +67,8 @@ REPORTED = (
     Outcome.LOST,
 )
 
+STREAKS = (Outcome.NODE_FAULT, Outcome.TASK_ERROR, Outcome.PROVIDER_LIMIT)
+
 node_names = st.sampled_from(NODES)
 outcomes = st.sampled_from(REPORTED)
 picks = st.integers(min_value=0, max_value=10_000)
@@ -276,6 +278,7 @@ class HubMachine(RuleBasedStateMachine):
     @rule(name=node_names)
     def reset_breaker(self, name: str) -> None:
         self.do(self.hub.services.nodes.reset_breaker(name, by=OPERATOR))
+        self.oracle.faults[name] = 0
         self.check()
 
     @rule()
@@ -464,6 +467,8 @@ class HubMachine(RuleBasedStateMachine):
         self._expect_fate(task_id, task, outcome)
         if outcome == Outcome.NODE_FAULT:
             self.oracle.faults[name] = self.oracle.faults.get(name, 0) + 1
+        elif outcome in (Outcome.OK, Outcome.TASK_ERROR, Outcome.PERMANENT):
+            self.oracle.faults[name] = 0
 
     def _expect_fate(self, task_id: int, before: TaskRecord, outcome: str) -> None:
         after = self.oracle.look().tasks[task_id]
@@ -597,10 +602,11 @@ class HubMachine(RuleBasedStateMachine):
         self.attempted(self.hub.services.nodes.resume_account(ACCOUNT, by=OPERATOR))
         self._beat(name)
 
-    @rule(name=node_names, outcome=st.sampled_from([Outcome.NODE_FAULT, *REPORTED]))
+    @rule(name=node_names, outcome=st.sampled_from(STREAKS))
     def streak(self, name: str, outcome: str) -> None:
         """The same end again and again, as a broken node or a spent limit gives it."""
         self._make_ready(name)
+        self.reset_breaker(name)
         for _ in range(4):
             self.submit(False, name, Priority.HIGH, False, False)
             for lease in self._claim(name, 1):
@@ -617,6 +623,7 @@ class HubMachine(RuleBasedStateMachine):
             self._start(lease.fence)
             self.do(self.hub.services.tasks.cancel(lease.task.id, by=OPERATOR))
             self.check()
+            self._beat(name)
             self._post(lease.fence, outcome, 0.2)
         self.check()
 
@@ -703,7 +710,7 @@ class HubMachine(RuleBasedStateMachine):
             self.claim_start("archon")
             if self.tasks(TaskState.RUNNING):
                 self.go_silent(False)
-            self.do(self.hub.services.nodes.reset_breaker("archon", by=OPERATOR))
+            self.reset_breaker("archon")
 
     @rule(number=picks)
     def tamper(self, number: int) -> None:

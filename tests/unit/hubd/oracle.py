@@ -65,7 +65,7 @@ class Oracle:
     fences: list[int] = field(default_factory=list)
     faults: dict[str, int] = field(default_factory=dict)
     guids: dict[str, int | None] = field(default_factory=dict)
-    sent: set[int] = field(default_factory=set)
+    opened_after: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.conn = sqlite3.connect(self.path, isolation_level=None)
@@ -95,10 +95,10 @@ class Oracle:
         self._slots_respected(now_is)
         self._one_final_reply(now_is)
         self._one_cost_row(now_is)
+        self._breakers_have_reason(was, now_is)
         self._one_probe(now_is)
         self._gates_held(was, now_is)
         self._answers_stay(was, now_is)
-        self._breakers_have_reason(was, now_is)
         self._poison_stops(now_is)
         self._live_means_held(now_is)
         self._sent_once(was, now_is)
@@ -157,18 +157,12 @@ class Oracle:
                 for a in now_is.attempts.values()
                 if a.node == breaker.node
                 and a.ended_at is None
-                and a.fence > self._last_fence_before(breaker)
+                and a.fence > self.opened_after.get(breaker.node, 0)
             ]
             limit = 0 if breaker.state.value == "open" else 1
             assert len(since) <= limit, f"I8: {len(since)} live attempts behind {breaker.state}"
             if since:
                 assert breaker.probe_fence == since[0].fence, "I8: the probe is not the attempt"
-
-    def _last_fence_before(self, breaker: BreakerRecord) -> int:
-        """Attempts leased before the breaker opened are left alone (B8)."""
-        opened = breaker.opened_at or 0.0
-        older = [f for f, a in self.seen.attempts.items() if a.leased_at <= opened]
-        return max(older, default=0)
 
     def _gates_held(self, was: Seen, now_is: Seen) -> None:
         for fence in set(now_is.attempts) - set(was.attempts):
@@ -203,6 +197,9 @@ class Oracle:
                 assert self.faults.get(node, 0) > 0, "I14: opened without a node fault"
                 if before is None or before.state.value == "closed":
                     assert self.faults[node] >= 3, "I14: opened before its threshold"
+                self.faults[node] = 0
+                # Attempts leased before the breaker opened are left alone (B8).
+                self.opened_after[node] = max(was.attempts, default=0)
 
     def _poison_stops(self, now_is: Seen) -> None:
         for task in now_is.tasks.values():

@@ -374,6 +374,32 @@ async def test_a_node_that_beats_without_its_attempt_is_at_fault(hub: Hub) -> No
     assert (await hub.services.nodes.get("rex")).breaker.fails == 1
 
 
+@pytest.mark.parametrize("hours", [-24, 8])
+async def test_a_jump_of_the_clock_makes_no_node_younger_or_older(hub: Hub, hours: int) -> None:
+    await hub.node("rex")
+    await hub.services.nodes.drain("rex", DrainNode(timeout_s=600), by=OPERATOR)
+    await hub.tick()
+    hub.clock.advance(20)
+    hub.clock.jump(hours * 3600.0)
+    await hub.tick()
+    status = await hub.services.nodes.get("rex")
+    assert status.online
+    assert status.heartbeat_age_s == pytest.approx(20)
+    await hub.tick(10)
+    assert not (await hub.services.nodes.get("rex")).online
+    await hub.tick(575)
+    assert not (await hub.services.nodes.get("rex")).draining
+
+
+async def test_a_heartbeat_from_the_future_is_no_sign_of_life(hub: Hub) -> None:
+    await hub.node("rex")
+    await hub.submit()
+    hub.clock.jump(-3600)
+    assert await hub.claim("rex") == []
+    await hub.beat("rex")
+    assert len(await hub.claim("rex")) == 1
+
+
 async def test_leases_live_on_in_memory_while_the_disk_is_full(hub: Hub) -> None:
     await hub.node("rex")
     await hub.submit()
