@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -104,13 +105,13 @@ def free_port() -> int:
         return port
 
 
-def set_up(folder: Path) -> Mesh:
-    """A configured machine with hub and agent that does not run yet."""
+def at(folder: Path) -> Mesh:
+    """A machine whose files are below `folder`."""
     home = folder / "mesh"
     user = folder / "user"
     for made in (home, user):
-        made.mkdir(mode=0o700)
-    mesh = Mesh(
+        made.mkdir(mode=0o700, exist_ok=True)
+    return Mesh(
         {
             "PATH": os.environ["PATH"],
             "HOME": str(user),
@@ -122,11 +123,25 @@ def set_up(folder: Path) -> Mesh:
             "MESH_HUB__MAX_ATTEMPTS": "1",
         }
     )
-    mesh.ok(
-        *("init", "--yes", "--runner", "rehearsal", "--name", "Rex", "--slots", "2"),
-        *("--bind", f"127.0.0.1:{free_port()}"),
-    )
-    return mesh
+
+
+TEMPLATE_BIND = "127.0.0.1:8420"
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `mesh init` made, to be copied: each test then has a machine of its own at once."""
+    folder = tmp_path_factory.mktemp("template")
+    at(folder).ok("init", "--yes", "--runner", "rehearsal", "--name", "Rex", "--slots", "2")
+    return folder / "mesh"
+
+
+def set_up(folder: Path, template: Path) -> Mesh:
+    """A configured machine with hub and agent that does not run yet."""
+    shutil.copytree(template, folder / "mesh")
+    config = folder / "mesh/mesh.toml"
+    config.write_text(config.read_text().replace(TEMPLATE_BIND, f"127.0.0.1:{free_port()}"))
+    return at(folder)
 
 
 @pytest.fixture
@@ -136,17 +151,17 @@ def mesh(clean_env: dict[str, str]) -> Mesh:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Mesh]:
+def machine(tmp_path: Path, template: Path) -> Iterator[Mesh]:
     """A configured machine; whatever a test starts on it is stopped."""
-    mesh = set_up(tmp_path)
+    mesh = set_up(tmp_path, template)
     yield mesh
     mesh.ok("down", "--now")
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+def running(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Mesh]:
     """A mesh of one machine that runs; shared by a module, so every test makes its own tasks."""
-    mesh = set_up(tmp_path_factory.mktemp("running"))
+    mesh = set_up(tmp_path_factory.mktemp("running"), template)
     try:
         mesh.ok("up")
         until(lambda: mesh.ask("/v1/nodes")["nodes"])
