@@ -27,7 +27,7 @@ class NewTaskDialog(ModalScreen[SubmitTask | None]):
     AUTO_FOCUS = "#prompt"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "leave", show=False),
-        Binding("ctrl+s,ctrl+j", "send", "send", show=False, priority=True),
+        Binding("ctrl+s,ctrl+j", "send", "send", show=False),
     ]
 
     def __init__(self, store: Store, continue_of: Task | None = None) -> None:
