@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts its background jobs so, and every program under test would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def missing_tool(what: str) -> None:

@@ -190,7 +190,7 @@ def test_a_breaker_is_reset_by_name(running: Mesh) -> None:
 
 
 def test_say_is_a_text(running: Mesh) -> None:
-    assert "0/2" in running.ok("say", "nodes")
+    assert "/2 ready" in running.ok("say", "nodes")
 
 
 def test_cost_sums_what_ran(running: Mesh) -> None:

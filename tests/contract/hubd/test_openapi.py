@@ -29,6 +29,8 @@ NOT_ASKED = [
     ),  # 422 is for what no schema says
 ]
 
+ANY_4XX_BUT_413 = schemathesis.checks.CHECKS.get_one("negative_data_rejection")
+
 
 @pytest.fixture(scope="module")
 def tokens(shared_hub: HubProcess) -> dict[str, str]:
@@ -57,6 +59,7 @@ def api(document: dict[str, Any], shared_hub: HubProcess) -> Iterator[Any]:
 schema = schemathesis.pytest.from_fixture("api")
 
 
+@pytest.mark.timeout(900)  # one item for all operations
 @schema.parametrize()
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 def test_no_request_is_answered_in_a_way_the_description_does_not_hold(
@@ -68,7 +71,10 @@ def test_no_request_is_answered_in_a_way_the_description_does_not_hold(
     _shorten(case)
     headers = {"Authorization": f"Bearer {tokens[roles[0] if roles else 'operator']}"}
     response = case.call(headers=headers, timeout=10)
-    case.validate_response(response, excluded_checks=NOT_ASKED)
+    too_large = response.status_code == 413  # said of a body before it is looked into
+    case.validate_response(
+        response, excluded_checks=[*NOT_ASKED, *([ANY_4XX_BUT_413] if too_large else [])]
+    )
 
 
 def _shorten(case: schemathesis.Case) -> None:
