@@ -687,9 +687,8 @@ class HubMachine(RuleBasedStateMachine):
     def go_silent(self, listens: bool) -> None:
         """No beat for so long that all that ran is lost; late results come afterwards."""
         running = [t.fence for t in self.tasks(*LIVE_STATES) if t.fence]
-        self.do(self.hub.tick())
-        for _ in range(8):
-            self.do(self.hub.tick(61.0))
+        for seconds in (0.0, 61.0, 1.0, 301.0):
+            self.do(self.hub.tick(seconds))
             if listens:
                 for name in NODES:
                     self._beat(name, lists_all=False)
@@ -819,6 +818,7 @@ class HubMachine(RuleBasedStateMachine):
             "applied": set(oracle.applied),
             "guids": dict(oracle.guids),
             "faults": dict(oracle.faults),
+            "opened_after": dict(oracle.opened_after),
         }
 
     def _recall(self, remembered: dict[str, Any]) -> None:

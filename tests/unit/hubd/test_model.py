@@ -13,12 +13,13 @@ from tests.unit.hubd.mutants import MUTANTS
 
 PARTS = 6
 EXAMPLES = 250
-STEPS = 30
+STEPS = 16
 
 COMMON = settings(
     deadline=None,
     database=None,
     print_blob=False,
+    report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
 
