@@ -9,7 +9,6 @@ import json
 import os
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,12 +26,12 @@ _LINE_BYTES = 4 * 1024 * 1024
 
 
 def socket_path(folder: Path) -> Path:
-    """Beside the database, or under the temporary folder when that path would be too long."""
+    """Beside the database, or in /tmp when that path would be too long."""
     beside = folder.absolute() / "control.sock"
     if len(os.fsencode(beside)) <= _SOCKET_PATH_LIMIT:
         return beside
     name = hashlib.sha256(os.fsencode(beside)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"mesh-messages-{name}.sock"
+    return Path("/tmp") / f"mesh-messages-{os.getuid()}-{name}.sock"  # TMPDIR may be long itself
 
 
 def write_osascript(folder: Path) -> Path:
