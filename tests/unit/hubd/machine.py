@@ -495,12 +495,13 @@ class HubMachine(RuleBasedStateMachine):
         fence = self.pick(self.fences(), number) or 0
         owner, _ = self.leases[fence]
         other = next(name for name in NODES if name != owner)
+        release = self.hub.services.attempts.release
         for work in (
-            self.hub.start(fence, other),
-            self.hub.result(fence, other),
-            self.hub.services.attempts.release(fence, by=node_actor(other)),
+            lambda: self.hub.start(fence, other),
+            lambda: self.hub.result(fence, other),
+            lambda: release(fence, by=node_actor(other)),
         ):
-            assert isinstance(self.attempted(work), ForbiddenError), "I18: another node's attempt"
+            assert isinstance(self.attempted(work()), ForbiddenError), "I18: another node's attempt"
         self.check()
 
     @precondition(lambda self: self.leases)
