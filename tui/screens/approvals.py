@@ -74,10 +74,8 @@ class ApprovalsScreen(MeshScreen):
     def _now(self) -> float:
         return self.control.store.now(self.control.clock.now())
 
-    @on(LineList.Moved, "#approvals")
-    def show_moved(self) -> None:
+    def show_selected(self) -> None:
         self._show_card()
-        self.show_keys()
 
     def select(self, ref: Ref) -> None:
         """Put the cursor on a question."""

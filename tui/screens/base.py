@@ -14,6 +14,7 @@ from tui.control import Control
 from tui.keys import BY_ID, actions_for, bindings_for, shown_keys
 from tui.state.header import banner, header
 from tui.state.store import LINK, Ref
+from tui.widgets.line_list import LineList
 from tui.widgets.strips import HeaderStrip, KeyBar, TextLine
 
 NARROW = 100
@@ -55,6 +56,9 @@ class MeshScreen(Screen[None]):
     def show_changes(self, changed: frozenset[Ref]) -> None:
         """Take over what changed; called at most four times a second, and once a second with
         `link` for the ages."""
+
+    def show_selected(self) -> None:
+        """Show what belongs to the selected line elsewhere on the screen."""
 
     def subject(self) -> Ref | None:
         """What the selected line is about; verbs concern that."""
@@ -125,6 +129,16 @@ class MeshScreen(Screen[None]):
         self.query_one(KeyBar).show_keys(
             tuple((a.id, shown_keys(a, remapped), a.label) for a in shown)
         )
+
+    @on(LineList.Moved)
+    def follow_selection(self) -> None:
+        """Whether a person or new data moved it: what can be done to it changes with it."""
+        self.show_selected()
+        self.show_keys()
+
+    def on_descendant_focus(self) -> None:
+        if self.is_mounted:
+            self.follow_selection()
 
     @on(KeyBar.Pressed)
     async def press_shown_key(self, message: KeyBar.Pressed) -> None:

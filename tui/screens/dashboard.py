@@ -78,7 +78,7 @@ class DashboardScreen(MeshScreen):
             self._say_counts(needs, nodes, tasks)
         if first:
             self.focus_first()
-        self._show_selected()
+        self.show_selected()
 
     def _say_counts(self, needs: NeedList, nodes: NodeList, tasks: TaskList) -> None:
         self.query_one("#needs-panel", Panel).say(str(needs.yours) if needs.yours else "")
@@ -99,7 +99,7 @@ class DashboardScreen(MeshScreen):
         filtered = f"/{tasks.index.filter.text} " if tasks.index.filter.text else ""
         return count, f"{marked}{filtered}{sort}".strip(" ·")
 
-    def _show_selected(self) -> None:
+    def show_selected(self) -> None:
         if self.has_class("-wide"):
             self.query_one(Preview).show(self._preview())
 
@@ -108,16 +108,6 @@ class DashboardScreen(MeshScreen):
 
         control = self.control
         return preview(control.store, self.subject(), control.store.now(control.clock.now()))
-
-    @on(LineList.Moved)
-    def show_moved(self) -> None:
-        self._show_selected()
-        self.show_keys()
-
-    def on_descendant_focus(self) -> None:
-        if self.is_mounted:
-            self._show_selected()
-            self.show_keys()
 
     # -- what is selected -----------------------------------------------------------------
 

@@ -46,10 +46,8 @@ class EventsScreen(MeshScreen):
         state = "following" if events.following else "paused · f follows"
         self.query_one("#events-panel", Panel).say(count, state)
 
-    @on(LineList.Moved)
-    def show_moved(self) -> None:
+    def show_selected(self) -> None:
         self._show_lines()
-        self.show_keys()
 
     def subject(self) -> Ref | None:
         events = self.query_one(EventList)
