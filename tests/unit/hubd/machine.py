@@ -684,9 +684,10 @@ class HubMachine(RuleBasedStateMachine):
         self.check()
 
     @precondition(lambda self: self.tasks(TaskState.RUNNING, TaskState.CANCELLING))
-    @rule(listens=st.booleans())
-    def go_silent(self, listens: bool) -> None:
-        """No beat for so long that all that ran is lost; late results come afterwards."""
+    @rule(listens=st.booleans(), taken_over=st.booleans())
+    def go_silent(self, listens: bool, taken_over: bool = False) -> None:
+        """No beat for so long that all that ran is lost; late results come afterwards, also when
+        somebody else works on the same by then."""
         running = [t.fence for t in self.tasks(*LIVE_STATES) if t.fence]
         for seconds in (0.0, 61.0, 1.0, 301.0):
             self.do(self.hub.tick(seconds))
@@ -696,6 +697,9 @@ class HubMachine(RuleBasedStateMachine):
             self.check()
         for task in self.oracle.look().tasks.values():
             assert task.fence not in running, "I20: live without a renewal for ever"
+        if taken_over:
+            for name in NODES:
+                self.claim_start(name)
         for fence in running:
             if fence in self.leases:
                 self._post(fence, Outcome.OK, 0.75)
