@@ -49,7 +49,16 @@ from hubd.ops.identity import (
 from hubd.ops.log_context import add_request_fields
 from hubd.ops.metrics import Metrics
 from hubd.ops.space import Space, watch_space
-from hubd.server import Address, Tls, find_tls, listen, refuse_open_bind, serve_until, url_of
+from hubd.server import (
+    Address,
+    Tls,
+    end_connections,
+    find_tls,
+    listen,
+    refuse_open_bind,
+    serve_until,
+    url_of,
+)
 from hubd.services.wiring import Services, build_services
 from hubd.store.database import Database, open_database
 from hubd.store.epoch import marks_path
@@ -99,7 +108,10 @@ async def _run_until_signal(
         logger.info("hub listening", extra={"url": url, "pid": os.getpid()})
 
     hub = Hub(config, paths, address, tls, SystemClock())
-    await hub.run(stop=signals.first, announce=announce)
+    try:
+        await hub.run(stop=signals.first, announce=announce)
+    finally:
+        await end_connections()
     logger.info("hub stopped", extra={"signal": signals.number and signals.number.name})
 
 

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 GIVE_UP_S = 0.7
 GRACEFUL_S = 0.5
+CUT_ROUNDS = 8
+CUT_ROUND_S = 0.05
 KEEP_ALIVE_S = 75
 """Above the client's own expiry of 60 s, so that a kept connection is never closed by the hub
 while a request is on its way."""
@@ -152,6 +154,21 @@ async def serve_until(
         await asyncio.wait({server, stopping})
     if not cut and (error := server.exception()) is not None:
         raise error
+
+
+async def end_connections() -> None:
+    """End what Hypercorn left behind of connections that were cut; the last thing of the process.
+
+    Such a task cleans up in several steps, and each waits for a client that does not read. Being
+    cancelled ends one step only, so `asyncio.run`, which cancels once, would wait for ever.
+    """
+    for _ in range(CUT_ROUNDS):
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if not left:
+            return
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=CUT_ROUND_S)
 
 
 def _cut(server: asyncio.Task[None]) -> None:
