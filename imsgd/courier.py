@@ -33,7 +33,10 @@ RETRY_CAP_S = 5.0
 STALE_AFTER_S = 1.0
 """An input that waited longer is read again before it is delivered: it may have been edited."""
 REPORT_FIRST_S = 5.0
-REPORT_TICK_S = 0.05
+"""So long a text waits for the report on a bubble above it."""
+PROOF_FIRST_S = 2.0
+"""The same while it is not even proven that there is such a bubble."""
+REPORT_TICK_S = 0.02
 FAREWELL_S = 0.5
 MAX_TEXT = 200_000
 """What the hub takes."""
@@ -158,8 +161,8 @@ class Courier:
                 await self._settle(item, Refusal.UNSENT)
                 return
             item = current
-        if item.reply_to is not None:
-            await self._let_report_go_first(item.reply_to)
+        if not item.is_panic:
+            await self._let_reports_go_first(item)
         try:
             receipt = await self._api.deliver(await self._message(item))
         except HubError as error:
@@ -175,11 +178,15 @@ class Courier:
         )
         await self._settle(item, hearing.INPUT)
 
-    async def _let_report_go_first(self, guid: str) -> None:
-        """An answer to a bubble the hub has not been told of yet would mean nothing to it."""
+    async def _let_reports_go_first(self, item: Inbound) -> None:
+        """An answer means nothing to a hub that was not told of the question above it."""
         deadline = self._clock.monotonic() + REPORT_FIRST_S
+        above = partial(speaking.untold_before, conversation=item.conversation, rowid=item.rowid)
         while self._clock.monotonic() < deadline:
-            if await self._ledger.read(partial(speaking.is_known_to_hub, guid=guid)):
+            untold = await self._ledger.read(above)
+            proven = any(bubble.guid is not None for bubble in untold)
+            waited_s = self._clock.now() - item.queued_at
+            if not untold or (not proven and waited_s > PROOF_FIRST_S):
                 return
             await asyncio.sleep(REPORT_TICK_S)
 

@@ -15,6 +15,7 @@ class Inbound:
 
     guid: str
     rowid: int
+    conversation: str
     chat: str
     sender: str
     text: str
@@ -29,6 +30,7 @@ class Inbound:
         return cls(
             guid=admitted.row.guid,
             rowid=admitted.row.rowid,
+            conversation=admitted.conversation,
             chat=admitted.chat,
             sender=admitted.sender,
             text=admitted.text,

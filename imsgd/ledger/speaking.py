@@ -142,7 +142,7 @@ def revise_item(connection: sqlite3.Connection, item_id: int) -> bool:
     item = connection.execute("SELECT state FROM items WHERE id = :id", {"id": item_id}).fetchone()
     if item is None or item["state"] == "open":
         return False
-    latest = {bubble.part: bubble for bubble in bubbles_of(connection, item_id)}.values()
+    latest = _standing(bubbles_of(connection, item_id))
     if item["state"] == "proving" and not all(bubble.state in SETTLED for bubble in latest):
         return False
     for state in (BubbleState.FAILED, BubbleState.UNKNOWN, BubbleState.SENT):
@@ -152,6 +152,16 @@ def revise_item(connection: sqlite3.Connection, item_id: int) -> bool:
         if found:
             return bool(state != item["state"])
     return False
+
+
+def _standing(bubbles: list[Bubble]) -> list[Bubble]:
+    """The bubble that speaks for each part: the one that arrived, else the last one tried."""
+    by_part: dict[int, Bubble] = {}
+    for bubble in bubbles:
+        arrived = by_part.get(bubble.part)
+        if arrived is None or arrived.state is not BubbleState.SENT:
+            by_part[bubble.part] = bubble
+    return list(by_part.values())
 
 
 def located(bubble: Bubble, parts: int) -> str | None:
@@ -169,14 +179,16 @@ def unreported(connection: sqlite3.Connection) -> list[tuple[Item, list[Bubble]]
     return [(_item(row), bubbles_of(connection, row["id"])) for row in rows]
 
 
-def is_known_to_hub(connection: sqlite3.Connection, guid: str) -> bool:
-    """Whether the hub was told of the reply that `guid` belongs to; true if it is none of ours."""
-    row = connection.execute(
-        "SELECT i.reported FROM own_guids o JOIN bubbles b ON b.id = o.bubble_id"
-        " JOIN items i ON i.id = b.item_id WHERE o.guid = :guid",
-        {"guid": guid},
-    ).fetchone()
-    return row is None or bool(row["reported"])
+def untold_before(connection: sqlite3.Connection, conversation: str, rowid: int) -> list[Bubble]:
+    """Bubbles the hub has not been told of that stand above a row, or may turn out to."""
+    rows = connection.execute(
+        f"SELECT {_BUBBLE} FROM bubbles WHERE conversation = :conversation"
+        " AND item_id IN (SELECT id FROM items WHERE reported = 0)"
+        " AND (message_rowid < :rowid OR (message_rowid IS NULL AND rowid_before < :rowid"
+        " AND state IN ('intent', 'handed', 'orphaned')))",
+        {"conversation": conversation, "rowid": rowid},
+    ).fetchall()
+    return [_bubble(row) for row in rows]
 
 
 def mark_reported(connection: sqlite3.Connection, item: Item) -> None:
@@ -285,10 +297,10 @@ def orphan_intents(connection: sqlite3.Connection, *, now: float) -> int:
 
 def watched(connection: sqlite3.Connection, *, late_since: float) -> list[Bubble]:
     """Bubbles whose row matters still, oldest first: those under way, and those settled since
-    `late_since` whose row may yet appear or turn into an error."""
+    `late_since` whose row may yet appear or turn into an error, also one given up after a crash."""
     rows = connection.execute(
         f"SELECT {_BUBBLE} FROM bubbles WHERE state IN ('handed', 'orphaned', 'seen')"
-        " OR (state IN ('sent', 'unknown') AND at > :late_since) ORDER BY id",
+        " OR (state IN ('sent', 'unknown', 'lost') AND at > :late_since) ORDER BY id",
         {"late_since": late_since},
     ).fetchall()
     return [_bubble(row) for row in rows]

@@ -46,6 +46,20 @@ async def test_after_a_crash_without_a_trace_a_reply_is_sent_again_and_marked(
     assert bench.sent_texts == ["#1 done", f"{AGAIN_MARK}#1 done"]
 
 
+async def test_the_hub_knows_of_a_question_before_it_gets_the_answer(bench: Bench) -> None:
+    """A bare `y` that came first would not be taken for the answer."""
+    bench.world.timing.delivered_s = 0.3
+    await bench.start()
+    known: list[bool] = []
+    for number in range(3):
+        item = await bench.hub.say(OWNER_CHAT, f"#{number} may I?")
+        bench.hub.on_message = lambda _, i=item: known.append(i in bench.hub.outcomes)  # type: ignore[misc]
+        await until(lambda n=number: any(f"#{n} " in b.text for b in bench.world.bubbles))  # type: ignore[misc]
+        await bench.world.text(f"y {number}", sender=OWNER)
+        await bench.hub.heard(f"y {number}")
+    assert known == [True, True, True]
+
+
 async def test_a_reply_reported_before_a_crash_is_only_reported_again(bench: Bench) -> None:
     await bench.start()
     item = await bench.hub.say(OWNER_CHAT, "#1 done")

@@ -166,6 +166,41 @@ def test_a_reply_is_settled_by_its_last_bubble(ledger: sqlite3.Connection) -> No
     assert (item.state, item.error) == ("failed", "error 22")
 
 
+def test_a_first_bubble_that_arrives_after_all_settles_its_reply(
+    ledger: sqlite3.Connection,
+) -> None:
+    """It was given up after a crash, and so was the second one after another."""
+    first = speaking.bubble(ledger, _say(ledger, "#1 done"))
+    speaking.move(ledger, first.id, BubbleState.LOST, now=NOW)
+    intent = Intent(first.item_id, 0, "self", fingerprint("again"), 0, "file", again=True)
+    second = speaking.intend(ledger, intent, now=NOW)
+    speaking.move(ledger, second, BubbleState.UNKNOWN, now=NOW, error="stopped twice")
+    speaking.finish_item(ledger, first.item_id, BubbleState.UNKNOWN, "stopped twice")
+    assert first.id in [bubble.id for bubble in speaking.watched(ledger, late_since=NOW - 1)]
+
+    speaking.note_row(ledger, first.id, guid="G", rowid=7, now=NOW)
+    speaking.move(ledger, first.id, BubbleState.SENT, now=NOW)
+    assert speaking.revise_item(ledger, first.item_id)
+    [(item, _)] = speaking.unreported(ledger)
+    assert (item.state, item.error, item.maybe_duplicate) == ("sent", None, True)
+
+
+def test_what_the_hub_was_not_told_of_stands_above_a_later_text(
+    ledger: sqlite3.Connection,
+) -> None:
+    bubble_id = _say(ledger, "#1 may I?")
+    assert [b.id for b in speaking.untold_before(ledger, "self", 5)] == [bubble_id]
+    assert speaking.untold_before(ledger, "somebody else", 5) == []
+    speaking.note_row(ledger, bubble_id, guid="G", rowid=4, now=NOW)
+    assert speaking.untold_before(ledger, "self", 4) == []
+    assert [b.id for b in speaking.untold_before(ledger, "self", 5)] == [bubble_id]
+    item_id = speaking.bubble(ledger, bubble_id).item_id
+    speaking.finish_item(ledger, item_id, BubbleState.SENT)
+    [(item, _)] = speaking.unreported(ledger)
+    speaking.mark_reported(ledger, item)
+    assert speaking.untold_before(ledger, "self", 5) == []
+
+
 def test_a_report_under_way_does_not_cover_a_newer_fate(ledger: sqlite3.Connection) -> None:
     bubble_id = _say(ledger, "#1 done")
     item_id = speaking.bubble(ledger, bubble_id).item_id
