@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from common.wire.events import Event, Pulse
 from hubd.store import events
-from hubd.store.bus import Subscription
 from hubd.store.database import Database
 from hubd.store.transaction import View
 
@@ -45,35 +44,36 @@ class Feed:
             if isinstance(start, Reset):
                 yield start
                 return
-            seq = start
+            seq, behind = start, True
             while True:
-                page = await self._database.read(
-                    lambda view, seq=seq: events.after(  # type: ignore[misc]
-                        view.conn, view.epoch, seq, PAGE
-                    )
-                )
-                for event in page:
-                    seq = event.seq
-                    yield event
-                if len(page) < PAGE:
-                    break
-            async for item in _live(subscription, seq):
-                yield item
+                while behind:
+                    page = await self._page(seq)
+                    for event in page:
+                        seq = event.seq
+                        yield event
+                    behind = len(page) == PAGE
+                item = await anext(subscription, None)
+                if item is None:
+                    return
+                if isinstance(item, Pulse):
+                    yield item
+                elif item.seq == seq + 1:
+                    seq = item.seq
+                    yield item
+                elif item.seq > seq:
+                    behind = True  # another process, such as `mesh-hubd token`, wrote in between
         finally:
             bus.unsubscribe(subscription)
+
+    async def _page(self, seq: int) -> list[Event]:
+        """The next events of the log after `seq`."""
+        return await self._database.read(
+            lambda view: events.after(view.conn, view.epoch, seq, PAGE)
+        )
 
     def close(self) -> None:
         """End all streams; the first step of a clean shutdown."""
         self._database.bus.close()
-
-
-async def _live(subscription: Subscription, seq: int) -> AsyncIterator[Event | Pulse]:
-    async for item in subscription:
-        if isinstance(item, Pulse):
-            yield item
-        elif item.seq > seq:
-            seq = item.seq
-            yield item
 
 
 def _start(view: View, last_event_id: str | None) -> int | Reset:

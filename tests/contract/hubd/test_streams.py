@@ -68,6 +68,22 @@ async def test_a_reader_that_comes_back_gets_what_it_missed_and_nothing_twice(
         assert await _take(hub, whole[2].id, 3) == whole[3:]
 
 
+async def test_what_another_process_wrote_is_not_left_out(hub: RunningHub) -> None:
+    """`mesh-hubd token new` beside a running hub appends to the same log."""
+    operator = OperatorApi(await hub.client())
+    async with operator.client:
+        start = (await operator.snapshot()).last_event_id
+        await _submit(operator, 1)
+        async with aclosing(_events(hub, start)) as messages:  # type: ignore[type-var]
+            taken = [await anext(messages)]
+            await issue(hub.home, Role.VIEWER)
+            await _submit(operator, 1, first=1)
+            taken += [await anext(messages), await anext(messages)]
+    events = [msgspec.json.decode(message.data, type=Event) for message in taken]
+    assert [event.entity for event in events] == ["task", "audit", "task"]
+    assert [event.seq - events[0].seq for event in events] == [0, 1, 2]
+
+
 @pytest.mark.parametrize("unknown", ["99-1", "1-999999", "x", "1", "-1-1", "0-0", "1-\x7f"])
 async def test_an_id_that_cannot_be_continued_is_answered_with_a_reset(
     hub: RunningHub, unknown: str
