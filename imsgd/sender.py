@@ -136,6 +136,9 @@ class Sender:
             bubble = await self._send(item, part, text, again=bool(bubble and bubble.again))
         bubble = await self._await_row(bubble)
         if bubble.state is BubbleState.LOST:
+            late = await self._ledger.read(lambda c: speaking.arrived(c, item.id, part))
+            if late is not None:
+                return late
             if bubble.again:
                 return await self._give_up(bubble)
             logger.warning("sending once more after a crash", extra={"item": item.hub_id})

@@ -214,6 +214,16 @@ def bubble(connection: sqlite3.Connection, bubble_id: int) -> Bubble:
     return _bubble(row)
 
 
+def arrived(connection: sqlite3.Connection, item_id: int, part: int) -> Bubble | None:
+    """The bubble of a part that is in chat.db, be it one that was given up before."""
+    found = [
+        bubble
+        for bubble in bubbles_of(connection, item_id)
+        if bubble.part == part and bubble.state in (BubbleState.SEEN, BubbleState.SENT)
+    ]
+    return found[0] if found else None
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """What is committed before osascript starts."""

@@ -36,6 +36,7 @@ _TAPBACK_TEXTS = {
 }
 _REMOVAL = 1000
 _NOT_DELIVERED = 22
+_CUT_SHORT = "0:0: syntax error: Expected end of line but found end of script. (-2741)\n"
 
 
 class Shape(StrEnum):
@@ -175,6 +176,8 @@ class World:
         """What the stand-in must do: `exit`, `stderr`, `stdout`, and how it hangs if it does."""
         if "count of accounts" in script:
             return self._counted()
+        if not _is_whole(script):
+            return {"exit": 1, "stderr": _CUT_SHORT}
         text, target = arguments[0], arguments[1]
         by_chat = "chat id" in script
         mode = self._next_mode()
@@ -309,6 +312,11 @@ def _from_me(row: NewRow) -> NewRow:
 
 def _received(row: NewRow, own: str) -> NewRow:
     return NewRow(row.body, row.at, False, own, row.service, row.plain, columns=row.columns)
+
+
+def _is_whole(script: str) -> bool:
+    """False for what is left on stdin by a caller that was killed while it wrote."""
+    return "send " in script and script.count("on run") == script.count("end run")
 
 
 def _tag(script: str) -> str:

@@ -109,6 +109,23 @@ async def test_a_script_given_in_lines_is_understood(tmp_path: Path) -> None:
         assert (process.returncode, out) == (0, b"1\n")
 
 
+async def test_a_script_cut_short_sends_nothing(tmp_path: Path) -> None:
+    """As of a bridge that was killed between starting osascript and handing it the script."""
+    async with serving(tmp_path / "messages") as ready:
+        osascript = Osascript(ready["osascript"], 5.0, {})
+        for script in ("", SEND_TO_CHAT[:-9]):
+            result = await osascript.run(script, "lost", CHAT)
+            assert (result.status, result.error_number) == (1, -2741)
+        watcher = await asyncio.create_subprocess_exec(
+            *SIMULATED, "tail", "--dir", tmp_path / "messages", "--json", stdout=subprocess.PIPE
+        )
+        assert watcher.stdout is not None
+        await osascript.run(SEND_TO_CHAT, "sent", CHAT)
+        assert json.loads(await watcher.stdout.readline())["text"] == "sent"
+        watcher.terminate()
+        await watcher.wait()
+
+
 async def test_without_a_server_the_phone_says_how_to_start_one(tmp_path: Path) -> None:
     code, _, err = await run("text", "--dir", tmp_path, "Hello?")
     assert code == 1
