@@ -1,0 +1,1 @@
+"""What the mesh costs the person who opens a terminal window."""
