@@ -31,6 +31,7 @@ SUBMITTERS = 4
 AGENTS = ("Archon", "Rex", "Crucible")
 SLOTS = 5
 COST_USD = 0.5
+STANDSTILL_S = 60.0
 RETRY_S = 0.1
 """Often enough to be there at once; more would only slow the hub's start on a small machine."""
 ENV = {
@@ -174,12 +175,16 @@ async def run(home: Path, env: dict[str, str], *, kills: int, seed: int) -> Ledg
 
 
 async def _drained(chaos: Chaos) -> None:
-    async with await process_client(chaos) as client, asyncio.timeout(60):
+    """Every task comes to its end; a long run leaves many, so only a standstill counts as stuck."""
+    loop, results = asyncio.get_running_loop(), chaos.ledger.results
+    async with await process_client(chaos) as client:
         operator = OperatorApi(client)
-        unfinished = True
-        while unfinished:
+        known, since = len(results), loop.time()
+        while (await operator.tasks(state="waiting,live", limit=1)).tasks:
+            if len(results) > known:
+                known, since = len(results), loop.time()
+            assert loop.time() - since < STANDSTILL_S, "L1: tasks that never end"
             await asyncio.sleep(0.1)
-            unfinished = bool((await operator.tasks(state="waiting,live", limit=1)).tasks)
 
 
 async def process_client(chaos: Chaos) -> HubClient:
