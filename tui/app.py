@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FLUSH_S = 0.33
+FLUSH_S = 0.5
+"""A flush repaints most of a busy screen; a key paints at once and does not wait for one."""
 TICK_S = 1.0
 NO_TOKEN_RETRY_S = 2.0
 REFUSED_RETRY_S = 30.0
