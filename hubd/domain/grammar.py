@@ -41,8 +41,11 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Continue:
+    """`node` is where, if not where the session is: there it begins a new one."""
+
     task_id: int
     prompt: str
+    node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +244,7 @@ _ANSWER = re.compile(
     r"^(?P<word>y|yes|n|no|👍|👎)[\U0001f3fb-\U0001f3ff\ufe0f]?(?:\s+(?P<rest>.*\S))?\s*$",
     re.IGNORECASE,
 )
+_FOLLOW_UP = re.compile(r"^#(?P<id>\d{1,9})[\s:,]+(?P<rest>.*\S)\s*$", re.DOTALL)
 _ID = r"#?(?P<id>\d{1,9})"
 _MAYBE_ID = r"(?:\s+#?(?P<id>\d{1,9}))?"
 
@@ -299,8 +303,9 @@ TABLE: tuple[Row, ...] = (
     Row(
         WORK,
         "#42 <text>",
-        "goes on in that task's session, as an inline reply does",
-        re.compile(r"^#(?P<id>\d{1,9})[\s:,]+(?P<rest>.*\S)\s*$", re.DOTALL),
+        "goes on in that task's session, as an inline reply does; "
+        "on rex #42 <text> goes on there, anew",
+        _FOLLOW_UP,
         build=_continue,
         verbs=("continue",),
     ),
@@ -419,6 +424,9 @@ def _parse_work(body: str, words: Vocabulary) -> Command:
                 work, rest, found = narrowed, match.group("rest"), True
                 left.remove(row)
                 break
+    follow_up = _FOLLOW_UP.match(rest) if work == Work(prompt="", node=work.node) else None
+    if follow_up and work.node:
+        return Continue(int(follow_up.group("id")), follow_up.group("rest").strip(), work.node)
     return replace(work, prompt=rest.strip())
 
 

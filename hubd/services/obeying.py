@@ -82,7 +82,7 @@ def _do(tx: Tx, env: Env, text: Text, command: Command, spelling: dict[str, str]
         case grammar.Work():
             return _work(tx, env, text, command, spelling)
         case grammar.Continue():
-            return _continue(tx, env, text, command)
+            return _continue(tx, env, text, command, spelling)
         case grammar.Answer():
             return answering.answer_text(tx, env, text, command)
         case grammar.Look():
@@ -130,12 +130,14 @@ def _accepted(tx: Tx, env: Env, task: TaskRecord) -> Effect:
     return Effect(reply=reply, task_id=task.id)
 
 
-def _continue(tx: Tx, env: Env, text: Text, command: grammar.Continue) -> Effect:
+def _continue(
+    tx: Tx, env: Env, text: Text, command: grammar.Continue, spelling: dict[str, str]
+) -> Effect:
     before = submitting.find_task(tx, command.task_id)
     request = SubmitTask(
         prompt=command.prompt,
         specialist=before.specialist,
-        node=before.pinned_node,
+        node=spelling.get(command.node or "", before.pinned_node),
         project=before.project,
         branch=before.branch,
         model=before.model,

@@ -196,6 +196,19 @@ async def test_a_follow_up_says_when_the_node_of_its_session_is_away(hub: Hub) -
     assert reply == "#2 queued, next in line: rex: silent for 100 s. It goes on from #1."
 
 
+async def test_a_follow_up_begins_anew_on_another_node_when_told_so(hub: Hub) -> None:
+    await fleet(hub)
+    await hub.say("tidy")
+    await hub.run_one("rex", session_id="s-1")
+    await hub.replies()
+    (reply,) = await hub.say("on archon #1 more")
+    assert reply.endswith("It follows #1, in a new session.")
+    task = await hub.task(2)
+    assert (task.continue_of, task.session_id, task.pinned_node) == (1, None, "Archon")
+    (lease,) = await hub.claim("Archon")
+    assert (lease.task.id, lease.task.prompt) == (2, "more")
+
+
 @pytest.mark.parametrize(
     ("word", "begins"), [("why", "#1: it is over"), ("more", "#1 "), ("cost", "#1 cost")]
 )

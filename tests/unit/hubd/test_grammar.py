@@ -59,6 +59,8 @@ YES, NO = Decision.APPROVE, Decision.DENY
             ),
         ),
         ("#42 also tests", Continue(42, "also tests")),
+        ("on rex #42 also tests", Continue(42, "also tests", "rex")),
+        ("! on rex #42 also tests", Work("#42 also tests", node="rex", priority=Priority.HIGH)),
         ("y", Answer(YES)),
         ("YES", Answer(YES)),
         ("n", Answer(NO)),
