@@ -190,13 +190,13 @@ def test_what_a_killed_agentd_knew_is_reported_as_lost(tmp_path: Path) -> None:
         fence=7,
         task_id=4,
         runner="claude",
-        folder="/work/4/7",
+        folder="/attempts/4/7",
         session_id="s",
         usage=[Usage(model="m", input_tokens=3)],
     )
     journal.write(entry)
     assert Journal(tmp_path / "agentd-A" / "attempts").left_over() == [entry]
-    assert places_in_use(tmp_path) == {Path("/work/4/7")}
+    assert places_in_use(tmp_path) == {Path("/attempts/4/7")}
     lost = lost_result(entry)
     assert (lost.outcome, lost.partial, lost.session_id) == (Outcome.LOST, True, "s")
     assert lost.usage == entry.usage
