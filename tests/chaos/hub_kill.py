@@ -32,6 +32,8 @@ AGENTS = ("Archon", "Rex", "Crucible")
 SLOTS = 5
 COST_USD = 0.5
 STANDSTILL_S = 60.0
+BACKLOG = 300
+"""So many tasks without a result make the submitters wait: the run drains in bounded time."""
 RETRY_S = 0.1
 """Often enough to be there at once; more would only slow the hub's start on a small machine."""
 ENV = {
@@ -83,6 +85,9 @@ class Chaos:
         async with await self._client(Role.OPERATOR) as client:
             operator = OperatorApi(client)
             while not self.draining.is_set():
+                if len(self.ledger.submitted) - len(self.ledger.results) >= BACKLOG:
+                    await asyncio.sleep(RETRY_S)
+                    continue
                 key = f"{name}-{number}"
                 request = SubmitTask(prompt=f"work {key}")
                 task = await self.insist(
