@@ -34,6 +34,11 @@ COST_USD = 0.5
 STANDSTILL_S = 60.0
 BACKLOG = 300
 """So many tasks without a result make the submitters wait: the run drains in bounded time."""
+UP_S = (0.05, 0.5)
+REST = 0.1
+REST_S = (1.0, 5.0)
+"""Now and then it lives longer than a lease: a hub that never does keeps leases whose answer was
+lost in its grace for ever, and a run in which nothing moves shows nothing."""
 RETRY_S = 0.1
 """Often enough to be there at once; more would only slow the hub's start on a small machine."""
 ENV = {
@@ -162,7 +167,7 @@ async def run(home: Path, env: dict[str, str], *, kills: int, seed: int) -> Ledg
             for name in AGENTS:
                 group.create_task(chaos.serve(name))
             for _ in range(kills):
-                await asyncio.sleep(rng.uniform(0.05, 0.5))
+                await asyncio.sleep(rng.uniform(*(REST_S if rng.random() < REST else UP_S)))
                 await asyncio.to_thread(process.stop, signal.SIGKILL)
                 if rng.random() < 0.2:  # now and then it does not even come up
                     process.spawn()
@@ -170,6 +175,8 @@ async def run(home: Path, env: dict[str, str], *, kills: int, seed: int) -> Ledg
                     await asyncio.to_thread(process.stop, signal.SIGKILL)
                 await asyncio.to_thread(process.start)
             chaos.draining.set()
+            amid = len(chaos.ledger.results)
+            assert amid >= kills, f"only {amid} results amid {kills} kills: nothing was at stake"
             await _drained(chaos)
             await _check(chaos)
             chaos.done.set()
