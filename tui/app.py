@@ -28,8 +28,10 @@ from tui.state.link import LinkState
 from tui.state.needs import needs
 from tui.state.orders import OrderLog
 from tui.state.store import ORDERS, Ref, Store
+from tui.stylesheet import LazyStylesheet
 from tui.terminal import Terminal, Traits
 from tui.verbs import Verbs
+from tui.widgets.palette import Palette
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -103,11 +105,21 @@ class MeshApp(App[None]):
         for own in themes.OWN.values():
             self.register_theme(own)
         self.theme = theme if theme in themes.OWN or theme in BUILTIN_THEMES else "mesh-dark"
+        self.stylesheet = LazyStylesheet(variables=self.get_css_variables())
+        self._palette_of: Mapping[str, str] = self.theme_variables
+        self._palette = Palette(self._palette_of)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         if self.current_theme.ansi:
             return themes.ANSI_ROLES
         return themes.DARK.variables if self.current_theme.dark else themes.LIGHT.variables
+
+    @property
+    def palette(self) -> Palette:
+        if self._palette_of is not self.theme_variables:
+            self._palette_of = self.theme_variables
+            self._palette = Palette(self._palette_of)
+        return self._palette
 
     @property
     def textual(self) -> App[None]:

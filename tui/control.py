@@ -17,6 +17,7 @@ from tui.state.store import Ref, Store
 
 if TYPE_CHECKING:
     from tui.verbs import Verbs
+    from tui.widgets.palette import Palette
 
 
 class Control(Protocol):
@@ -32,6 +33,11 @@ class Control(Protocol):
     changes: Signal[frozenset[Ref]]
     no_token: bool
     """Whether this machine has no token, rather than a refused one."""
+
+    @property
+    def palette(self) -> Palette:
+        """The present theme's colours for what is drawn line by line."""
+        ...
 
     @property
     def textual(self) -> App[None]:

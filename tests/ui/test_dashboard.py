@@ -315,10 +315,11 @@ async def test_a_lost_link_is_never_shown_as_live(until: Until) -> None:
     app = stage(hub)
     async with app.run_test(size=WIDE) as pilot:
         await shown(app, pilot, until)
+        tasks = app.screen.query_one(TaskList)
         hub.put(LinkLost("no answer", 3.0))
-        await until(pilot, lambda: app.screen.has_class("-stale"))
+        await until(pilot, lambda: tasks.faded)
         hub.put(LinkUp())
-        await until(pilot, lambda: not app.screen.has_class("-stale"))
+        await until(pilot, lambda: not tasks.faded)
 
 
 @pytest.mark.parametrize(

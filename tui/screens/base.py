@@ -15,6 +15,7 @@ from tui.keys import BY_ID, actions_for, bindings_for, shown_keys
 from tui.state.header import banner, header
 from tui.state.store import LINK, Ref
 from tui.widgets.line_list import LineList
+from tui.widgets.painting import Painter
 from tui.widgets.strips import HeaderStrip, KeyBar, TextLine
 
 NARROW = 100
@@ -111,7 +112,12 @@ class MeshScreen(Screen[None]):
             self.control.orders.line(self.control.clock.now())
         )
         self.show_keys()
-        self.set_class(self.control.store.loaded and not self.control.store.link.live, "-stale")
+        self._fade(self.control.store.loaded and not self.control.store.link.live)
+
+    def _fade(self, on: bool) -> None:
+        for painter in self.walk_children(Painter):
+            if painter.fades and painter.faded is not on:
+                painter.fade(on)
 
     # -- keys -----------------------------------------------------------------------------
 

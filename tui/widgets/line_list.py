@@ -19,7 +19,7 @@ from textual.strip import Strip
 
 from tui.keys import LIST, bindings_for
 from tui.state.cells import Cell, Column, Piece, Role, Row
-from tui.widgets.painting import PAINTED, Painter
+from tui.widgets.painting import Painter
 
 K = TypeVar("K", bound=Hashable)
 Line = tuple[K, Row | Cell, str]
@@ -30,9 +30,9 @@ GUTTER = 2
 class LineList(ScrollView, Painter, Generic[K], can_focus=True):
     """Rows of `columns`; `row_of` makes a key's row and is called for visible lines only."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = PAINTED
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_for(LIST)]
 
+    fades = True
     cursor_stays: ClassVar[bool] = True
     """Whether the cursor's row is marked while the focus is elsewhere."""
 
@@ -183,8 +183,8 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
     ) -> Strip:  # fmt: skip
         edge = " "
         if at_cursor and (self.has_focus or self.cursor_stays):
-            name = "line--cursor" if self.has_focus else "line--cursor-blurred"
-            base += self.get_component_rich_style(name, partial=True)
+            palette = self.palette
+            base += palette.cursor if self.has_focus else palette.cursor_elsewhere
             edge = "▌" if self.has_focus else " "
         gutter: Cell = (Piece(edge + (mark or " "), Role.ACCENT),)
         room = max(0, width - GUTTER - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -11,11 +11,9 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.control import Control
 from tui.state.cells import Cell, Column, Piece, Role, Row, fit
-
-PAINTED = {*(f"role--{role}" for role in Role), "line--cursor", "line--cursor-blurred"}
-"""The component classes of a painter. Textual inherits them from the first base only."""
-
+from tui.widgets.palette import Palette
 
 def clipped(text: str, width: int) -> str:
     """`text` in at most `width` cells, ending in `…` when something is missing."""
@@ -48,12 +46,24 @@ def cells_of(pieces: Iterable[Piece]) -> int:
 
 
 class Painter(Widget):
-    """A widget that draws cells. Its styles are the `role--…` classes of app.tcss."""
+    """A widget that draws cells in the app's palette."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = PAINTED
+    fades: ClassVar[bool] = False
+    """Whether it shows what the hub said, so that it fades while the link is down."""
+    faded = False
+
+    @property
+    def palette(self) -> Palette:
+        return cast("Control", self.app).palette
 
     def role_style(self, role: Role) -> Style:
-        return self.get_component_rich_style(f"role--{role}", partial=True)
+        return self.palette.style(role, faded=self.faded)
+
+    def fade(self, on: bool) -> None:
+        """Draw everything anew, faded or not."""
+        self.faded = on
+        self.notify_style_update()
+        self.refresh()
 
     def base_style(self) -> Style:
         return self.visual_style.rich_style

@@ -12,6 +12,8 @@ from tui.widgets.wrapping import wrap_cell
 class Preview(Painter):
     """What does not fit is not shown; enter opens the whole."""
 
+    fades = True
+
     def __init__(self) -> None:
         super().__init__()
         self._lines: list[Cell] = []
