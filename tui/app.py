@@ -82,6 +82,7 @@ class MeshApp(App[None]):
         notify: bool = True,
         own_signals: bool = False,
         flush_s: float = FLUSH_S,
+        on_shown: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
         self.hub = hub
@@ -99,6 +100,7 @@ class MeshApp(App[None]):
         self._terminal = Terminal(traits, notify, self._write) if traits else None
         self._own_signals = own_signals
         self._flush_s = flush_s
+        self._on_shown: Callable[[], None] | None = on_shown
         self._flush_due = False
         self._flushed_at = 0.0
         self._orders_begun = 0
@@ -200,6 +202,9 @@ class MeshApp(App[None]):
             if self._terminal is not None:
                 found = needs(self.store, self.store.now(self.clock.now()))
                 self._terminal.show(self.store, found, focused=self.app_focus)
+            if self._on_shown is not None:
+                self.call_after_refresh(self._on_shown)
+                self._on_shown = None
 
     def _welcome_or_not(self) -> None:
         """Say what to type while there is nothing to show and no hub to ask."""

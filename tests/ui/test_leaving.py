@@ -129,14 +129,14 @@ def test_a_closed_terminal_ends_it(sessions: list[Session], env: dict[str, str])
 
 BROKEN = """
 import sys
-from tui import __main__ as program
+from tui import launch
 from tui.demo import hub
 
 def step(self):
     raise RuntimeError("a fault of ours, secret-value")
 
 hub.Simulation.step = step
-program.main(["--demo"])
+sys.exit(launch.launch(["--demo"]))
 """
 
 

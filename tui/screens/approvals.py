@@ -7,7 +7,6 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal
 
 from tui.control import Control
 from tui.keys import APPROVALS
@@ -17,6 +16,7 @@ from tui.state.cells import Row
 from tui.state.plain import one_line
 from tui.state.store import Ref
 from tui.state.transcript import Block
+from tui.widgets.layout import Columns
 from tui.widgets.line_list import LineList
 from tui.widgets.lists import PENDING_MARK
 from tui.widgets.panel import Panel
@@ -49,7 +49,7 @@ class ApprovalsScreen(MeshScreen):
     AUTO_FOCUS = "ApprovalList"
 
     def body(self) -> ComposeResult:
-        with Horizontal(id="columns"):
+        with Columns(id="columns"):
             yield Panel("Questions", ApprovalList(self.control), element_id="list-panel")
             yield Panel("What a yes lets run", TextList(element_id="card"), element_id="card-panel")
 

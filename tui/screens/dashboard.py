@@ -9,13 +9,13 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
 from tui.keys import DASHBOARD
 from tui.screens.base import MeshScreen, screen_bindings
 from tui.state.cells import Cell
 from tui.state.store import EVERYTHING, LINK, ORDERS, TAIL, Ref
+from tui.widgets.layout import Columns, Stack
 from tui.widgets.line_list import LineList
 from tui.widgets.lists import EventList, NeedList, NodeList, TaskList, numbered
 from tui.widgets.panel import Panel
@@ -38,11 +38,11 @@ class DashboardScreen(MeshScreen):
         self._known = False
 
     def body(self) -> ComposeResult:
-        with Horizontal(id="columns"):
-            with Vertical(id="left"):
+        with Columns(id="columns"):
+            with Stack(id="left"):
                 yield Panel("Needs you", NeedList(self.control), element_id="needs-panel")
                 yield Panel("Nodes", NodeList(self.control), element_id="nodes-panel")
-            with Vertical(id="middle"):
+            with Stack(id="middle"):
                 yield Panel(
                     "Tasks",
                     Input(placeholder="filter", id="filter", compact=True),
@@ -50,7 +50,7 @@ class DashboardScreen(MeshScreen):
                     element_id="tasks-panel",
                 )
                 yield Panel("Events", EventList(self.control), element_id="events-panel")
-            with Vertical(id="right"):
+            with Stack(id="right"):
                 yield Panel("Selected", Preview(), element_id="preview-panel")
 
     def on_mount(self) -> None:

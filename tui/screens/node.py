@@ -8,7 +8,6 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
 
 from tui.keys import NODE
 from tui.screens.base import MeshScreen, screen_bindings
@@ -16,6 +15,7 @@ from tui.state.filters import TaskFilter
 from tui.state.node_page import node_page, node_title
 from tui.state.store import EVERYTHING, TAIL, Ref
 from tui.state.transcript import Block
+from tui.widgets.layout import Columns, Stack
 from tui.widgets.line_list import LineList
 from tui.widgets.lists import EventList, TaskList, numbered
 from tui.widgets.panel import Panel
@@ -37,9 +37,9 @@ class NodeScreen(MeshScreen):
         yield TextLine(element_id="title")
         tasks = TaskList(self.control, element_id="node-tasks", empty="It has run nothing lately.")
         tasks.index.filter = TaskFilter("", (lambda task: task.node == self.node,))
-        with Horizontal(id="columns"):
+        with Columns(id="columns"):
             yield Panel("Node", TextList(element_id="page"), element_id="page-panel")
-            with Vertical(id="middle"):
+            with Stack(id="middle"):
                 yield Panel("Tasks here", tasks, element_id="tasks-panel")
                 yield Panel(
                     "Events here",

@@ -8,7 +8,6 @@ from typing import ClassVar
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal
 
 from common.errors import MeshError
 from common.wire.tasks import TERMINAL_STATES, Task, TaskDetail
@@ -17,6 +16,7 @@ from tui.screens.base import MeshScreen, screen_bindings
 from tui.state.store import EVERYTHING, Ref
 from tui.state.task_page import task_page, task_title
 from tui.state.transcript import Block, Transcript, blocks_of
+from tui.widgets.layout import Columns
 from tui.widgets.line_list import LineList
 from tui.widgets.panel import Panel
 from tui.widgets.strips import TextLine
@@ -44,7 +44,7 @@ class TaskScreen(MeshScreen):
 
     def body(self) -> ComposeResult:
         yield TextLine(element_id="title")
-        with Horizontal(id="columns"):
+        with Columns(id="columns"):
             yield Panel(
                 "Output",
                 TextList(follow=True, empty="No output yet.", element_id="output"),

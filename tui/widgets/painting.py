@@ -15,6 +15,7 @@ from tui.control import Control
 from tui.state.cells import Cell, Column, Piece, Role, Row, fit
 from tui.widgets.palette import Palette
 
+
 def clipped(text: str, width: int) -> str:
     """`text` in at most `width` cells, ending in `…` when something is missing."""
     if cell_len(text) <= width:
