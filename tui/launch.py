@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
         traits=traits,
         notify=loaded.config.tui.notify,
         own_signals=True,
-        on_shown=_collect_again,
+        on_shown=collect_again,
     )
     app.run()
     if traits.progresses:
@@ -78,7 +78,7 @@ def _run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     return app.return_code or 0
 
 
-def _collect_again() -> None:
+def collect_again() -> None:
     """What stands by now stays; the collector need not look at it again and again."""
     gc.freeze()
     gc.enable()

@@ -7,6 +7,7 @@ the processor time that is measured.
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import random
 import time
@@ -24,6 +25,7 @@ from common.wire.messages import Bridge
 from common.wire.nodes import Node, OutputLine
 from common.wire.tasks import Task, TaskState
 from tui.app import MeshApp
+from tui.launch import collect_again
 
 NODES = 50
 TASKS = 5000
@@ -101,7 +103,11 @@ class LoadHub:
 
 
 def main() -> None:
-    app = MeshApp(LoadHub(), clock=SystemClock(), new_key=lambda: "key", own_signals=True)
+    gc.disable()  # as `tui.__main__` does
+    app = MeshApp(
+        LoadHub(), clock=SystemClock(), new_key=lambda: "key", own_signals=True,
+        on_shown=collect_again,
+    )  # fmt: skip
     app.run()
 
 

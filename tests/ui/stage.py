@@ -128,6 +128,11 @@ class ScriptedHub:
         for item in items:
             self._more.put_nowait(item)
 
+    @property
+    def empty(self) -> bool:
+        """Whether everything that was put has been taken."""
+        return self._more.empty()
+
     async def follow(self) -> AsyncGenerator[Followed]:
         items, self._items = self._items, []
         for item in items:

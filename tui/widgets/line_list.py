@@ -67,7 +67,10 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
         self.second_of: Callable[[K], Cell] | None = None
         self.keys: Sequence[K] = ()
         self._cursor = 0
-        self._drawn: dict[int, Line[K]] = {}
+        self._drawn: dict[int, Line[K] | None] = {}
+        self._made: dict[int, Line[K] | None] = {}
+        """Lines that `redraw` made, found changed and asked to be painted."""
+        self._empty_drawn: str | None = None
 
     # -- what is in it --------------------------------------------------------------------
 
@@ -113,15 +116,23 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
     def redraw(self, changed: Container[K] | None = None) -> None:
         """Redraw the visible lines whose row is no longer what was drawn."""
         if not self.keys:
-            self._drawn.clear()
-            self.refresh()
+            if self._empty_drawn != self.empty:
+                self._forget_lines()
+                self.refresh()
             return
-        for y in range(self.titles, self.size.height):
+        self._made.clear()
+        width, height = self.size
+        stale = []
+        for y in range(self.titles, height):
             drawn = self._drawn.get(y)
             if drawn is not None and changed is not None and self._still(y, drawn, changed):
                 continue
-            if drawn != self._line_at(y):
-                self._refresh_line(y)
+            line = self._line_at(y)
+            if drawn != line:
+                self._made[y] = line
+                stale.append(Region(0, y, width, 1))
+        if stale:
+            self.refresh(*stale)
 
     def _still(self, y: int, drawn: Line[K], changed: Container[K]) -> bool:
         """Whether the row drawn on `y` stands there yet and cannot have changed."""
@@ -132,7 +143,7 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
         changed = height != self.virtual_size.height
         self.virtual_size = Size(0, height)
         if changed:
-            self._drawn.clear()
+            self._forget_lines()
             self.refresh(layout=True)
         if scroll_y is not None and scroll_y != round(self.scroll_y):
             self.scroll_to(y=scroll_y, animate=False, force=True)
@@ -156,9 +167,10 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
             return key, self.second_of(key), ""
         return key, self.row_of(key), self.mark_of(key)
 
-    def _refresh_line(self, y: int) -> None:
-        self._drawn.pop(y, None)
-        self.refresh(Region(0, y, self.size.width, 1))
+    def _forget_lines(self) -> None:
+        self._drawn.clear()
+        self._made.clear()
+        self._empty_drawn = None
 
     # -- drawing --------------------------------------------------------------------------
 
@@ -167,12 +179,13 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
         if self.titles and y == 0:
             return self._title_line(width, base)
         if not self.keys:
+            self._empty_drawn = self.empty
             text = self.empty if y == self.titles else ""
             return self.paint_line((Piece("  "), Piece(text, Role.MUTED)), width, base)
-        line = self._line_at(y)
+        line = self._made.pop(y) if y in self._made else self._line_at(y)
+        self._drawn[y] = line
         if line is None:
             return Strip.blank(width, base)
-        self._drawn[y] = line
         second = self.lines == 2 and (round(self.scroll_y) + y - self.titles) % 2 == 1
         at_cursor = self._place(y) == self._cursor
         return self._row_line(line[1], at_cursor, width, base, second=second, mark=line[2])
@@ -202,15 +215,15 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
         return self._row_line(row, False, width, base)
 
     def notify_style_update(self) -> None:
-        self._drawn.clear()
+        self._forget_lines()
         super().notify_style_update()
 
     def on_resize(self) -> None:
-        self._drawn.clear()
+        self._forget_lines()
         self._keep_in_view()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        self._drawn.clear()
+        self._forget_lines()
         super().watch_scroll_y(old_value, new_value)
 
     def on_focus(self) -> None:
@@ -221,8 +234,7 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
 
     def _refresh_cursor(self) -> None:
         top = self._cursor * self.lines - round(self.scroll_y) + self.titles
-        for y in range(top, top + self.lines):
-            self._refresh_line(y)
+        self.refresh(Region(0, top, self.size.width, self.lines))
 
     # -- moving ---------------------------------------------------------------------------
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
+from textual.geometry import Region
 from textual.strip import Strip
 
 from tui.state.cells import Cell, Piece
@@ -17,20 +20,31 @@ class Preview(Painter):
     def __init__(self) -> None:
         super().__init__()
         self._lines: list[Cell] = []
-        self._wrapped: tuple[int, list[Cell]] = (0, [])
+        self._wrapped: list[Cell] = []
 
     def show(self, lines: list[Cell]) -> None:
         if lines != self._lines:
             self._lines = lines
-            self._wrapped = (0, [])
-            self.refresh()
+            self._wrap()
+
+    def on_resize(self) -> None:
+        self._wrap()
+
+    def _wrap(self) -> None:
+        """Lay out anew and repaint the lines that differ."""
+        width, height = self.size
+        before = self._wrapped
+        self._wrapped = [part for line in self._lines for part in wrap_cell(line, width - 2)]
+        changed = [
+            Region(0, y, width, 1)
+            for y, (old, new) in enumerate(zip_longest(before, self._wrapped))
+            if old != new and y < height
+        ]
+        if changed:
+            self.refresh(*changed)
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        if self._wrapped[0] != width:
-            wrapped = [part for line in self._lines for part in wrap_cell(line, width - 2)]
-            self._wrapped = (width, wrapped)
-        lines = self._wrapped[1]
-        if y >= len(lines):
+        if y >= len(self._wrapped):
             return Strip.blank(width, self.base_style())
-        return self.paint_line((Piece(" "), *lines[y]), width)
+        return self.paint_line((Piece(" "), *self._wrapped[y]), width)
