@@ -78,7 +78,6 @@ class CostsScreen(MeshScreen):
                 yield Panel(f"By {by}", CostList(self.control, by), element_id=f"{by}-panel")
 
     def on_screen_resume(self) -> None:
-        super().on_screen_resume()
         self._fetch()
 
     # -- what is shown --------------------------------------------------------------------

@@ -54,7 +54,6 @@ class DashboardScreen(MeshScreen):
                 yield Panel("Selected", Preview(), element_id="preview-panel")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.set_focus(self.query_one(TaskList))
 
     def focus_first(self) -> None:

@@ -53,7 +53,6 @@ class TaskScreen(MeshScreen):
             yield Panel("Task", TextList(element_id="page"), element_id="page-panel")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._fetch()
         self._follow_output()
 

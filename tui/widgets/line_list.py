@@ -199,16 +199,11 @@ class LineList(ScrollView, Painter, Generic[K], can_focus=True):
             palette = self.palette
             base += palette.cursor if self.has_focus else palette.cursor_elsewhere
             edge = "▌" if self.has_focus else " "
-        gutter: Cell = (Piece(edge + (mark or " "), Role.ACCENT),)
-        room = max(0, width - GUTTER - 1)
-        line = (
-            self.paint_line(cast("Cell", row), room, base)
-            if second
-            else self.paint_row(cast("Row", row), self.columns, room, base)
-        )
-        return Strip.join([self.paint_line(gutter, GUTTER, base), line]).adjust_cell_length(
-            width, base
-        )
+        gutter: Cell = (Piece(f"{edge}{mark or ' '}", Role.ACCENT),)
+        if second:
+            line = self.paint_line((*gutter, *cast("Cell", row)), width - 1, base)
+            return line.adjust_cell_length(width, base)
+        return self.paint_row(cast("Row", row), self.columns, width, base, gutter=gutter)
 
     def _title_line(self, width: int, base: Style) -> Strip:
         row = tuple((Piece(column.title, Role.FAINT),) for column in self.columns)

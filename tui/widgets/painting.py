@@ -25,8 +25,8 @@ def clipped(text: str, width: int) -> str:
     return set_cell_size(text, width - 1).rstrip() + "…"
 
 
-def clip(pieces: Cell, width: int) -> list[Piece]:
-    """The pieces that fit into `width` cells."""
+def clip(pieces: Cell, width: int) -> tuple[list[Piece], int]:
+    """The pieces that fit into `width` cells, and how many cells are left."""
     left, shown = width, []
     for piece in pieces:
         size = cell_len(piece.text)
@@ -36,10 +36,32 @@ def clip(pieces: Cell, width: int) -> list[Piece]:
             elif shown:
                 last = shown[-1]
                 shown[-1] = last._replace(text=clipped(last.text + "…", cell_len(last.text)))
-            return shown
+            return shown, width - cells_of(shown)
         shown.append(piece)
         left -= size
+    return shown, left
+
+
+def padded(pieces: Cell, width: int, *, right: bool = False, gap: int = 0) -> list[Piece]:
+    """Exactly `width` cells, and `gap` blanks. Blanks join the piece beside them: the fewer
+    pieces a line has, the less there is to colour, cut and write."""
+    shown, left = clip(pieces, width)
+    if not shown:
+        return [Piece(" " * (width + gap))]
+    before, after = (left, gap) if right else (0, left + gap)
+    if before:
+        shown[:1] = _joined(Piece(" " * before), shown[0])
+    if after:
+        shown[-1:] = _joined(shown[-1], Piece(" " * after))
     return shown
+
+
+def _joined(one: Piece, other: Piece) -> list[Piece]:
+    """Text and the blanks beside it; those of a badge would be seen."""
+    if Role.BADGE in (one.role, other.role):
+        return [one, other]
+    text = one if other.text.isspace() else other
+    return [text._replace(text=one.text + other.text)]
 
 
 def cells_of(pieces: Iterable[Piece]) -> int:
@@ -57,9 +79,6 @@ class Painter(Widget):
     def palette(self) -> Palette:
         return cast("Control", self.app).palette
 
-    def role_style(self, role: Role) -> Style:
-        return self.palette.style(role, faded=self.faded)
-
     def fade(self, on: bool) -> None:
         """Draw everything anew, faded or not."""
         self.faded = on
@@ -69,24 +88,20 @@ class Painter(Widget):
     def base_style(self) -> Style:
         return self.visual_style.rich_style
 
-    def paint(self, pieces: Cell, width: int, base: Style, *, right: bool = False) -> list[Segment]:
-        """Segments of exactly `width` cells."""
-        shown = clip(pieces, width)
-        segments = [Segment(p.text, base + self.role_style(p.role)) for p in shown if p.text]
-        pad = width - cells_of(shown)
-        if pad > 0:
-            blank = Segment(" " * pad, base)
-            segments = [blank, *segments] if right else [*segments, blank]
-        return segments
+    def paint(self, pieces: Iterable[Piece], base: Style) -> list[Segment]:
+        style, faded = self.palette.style, self.faded
+        return [Segment(p.text, base + style(p.role, faded=faded)) for p in pieces if p.text]
 
-    def paint_row(self, row: Row, columns: tuple[Column, ...], width: int, base: Style) -> Strip:
-        """A row laid out by its columns."""
-        segments: list[Segment] = []
-        for position, (index, size) in enumerate(fit(columns, width)):
-            if position:
-                segments.append(Segment(" ", base))
-            segments += self.paint(row[index], size, base, right=columns[index].right)
-        return Strip(segments).adjust_cell_length(width, base)
+    def paint_row(
+        self, row: Row, columns: tuple[Column, ...], width: int, base: Style, *, gutter: Cell
+    ) -> Strip:
+        """A row laid out by its columns, behind its gutter; its last cell stays free."""
+        pieces = list(gutter)
+        used = cells_of(gutter)
+        for index, size in fit(columns, max(0, width - used - 1)):
+            pieces += padded(row[index], size, right=columns[index].right, gap=1)
+            used += size + 1
+        return Strip(self.paint(pieces, base), used).adjust_cell_length(width, base)
 
     def paint_line(self, pieces: Cell, width: int, base: Style | None = None) -> Strip:
-        return Strip(self.paint(pieces, width, base or self.base_style()), width)
+        return Strip(self.paint(padded(pieces, width), base or self.base_style()), width)

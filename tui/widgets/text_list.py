@@ -66,5 +66,4 @@ class TextList(LineList[LineKey]):
         self.following = self._follows and place >= len(self.keys) - 1
 
     def on_resize(self) -> None:
-        super().on_resize()
         self._lay_out()
