@@ -28,7 +28,7 @@ _PARAGRAPH = _CONTROLS | {ord("\n"): "\n", ord("\r"): None, ord("\t"): " " * TAB
 
 def one_line(text: str) -> str:
     """`text` for a row: line breaks and tabs are blanks, escapes are gone, controls are marked."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # then it has nothing that the tables above replace
         return text
     if "\x1b" in text:
         text = _ESCAPES.sub("", text)

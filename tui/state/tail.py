@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import nlargest
 
 from common.fold import FoldedState
 from common.wire.approvals import Approval
@@ -49,16 +50,18 @@ def event_line(event: Event, folded: FoldedState) -> Line:
 
 def history(snapshot: Snapshot) -> Iterator[Line]:
     """What the records of a first snapshot tell of the time before it, oldest first."""
-    lines = [_past(task) for task in snapshot.tasks]
-    lines.sort(key=lambda line: (line.at, line.key))
-    yield from lines[-HISTORY_LINES:]
+    latest = nlargest(HISTORY_LINES, snapshot.tasks, key=lambda task: (_moved_at(task), task.id))
+    yield from map(_past, reversed(latest))
+
+
+def _moved_at(task: Task) -> datetime:
+    return (task.state in TERMINAL_STATES and task.finished_at) or task.updated_at
 
 
 def _past(task: Task) -> Line:
-    finished = task.state in TERMINAL_STATES and task.finished_at
     look = words.TASK[task.state]
     return Line(
-        finished or task.updated_at, look.glyph, look.role, f"#{task.id}",
+        _moved_at(task), look.glyph, look.role, f"#{task.id}",
         one_line(_task_text(task)), "task", str(task.id), f"task.{task.state}",
     )  # fmt: skip
 
