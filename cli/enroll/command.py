@@ -11,7 +11,6 @@ import click
 
 from cli.commands.nodes import SPAN
 from cli.enroll.certificate import Certificate, check_pin, is_publicly_trusted, read_certificate
-from cli.enroll.edit import Values, set_values
 from cli.enroll.invitation import (
     PLAIN,
     InvitationError,
@@ -24,6 +23,7 @@ from cli.enroll.invitation import (
 from cli.errors import SetUpError
 from cli.output import json_option, print_json, span
 from cli.session import Session, pass_session
+from cli.setup.edit import Values, set_values
 from common.client import Credentials, HubClient, Secret
 from common.client.http import tls_context
 from common.names import default_node_name

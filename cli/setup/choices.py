@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from cli.errors import CliError
+from common.config import Config
 
 NODE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 _MAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+_BIND = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):[0-9]{1,5}$")
 _PHONE = re.compile(r"^\+[1-9][0-9]{6,14}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The options of the command line; None, or nothing, where none was given."""
+
+    hub: bool | None = None
+    agent: bool | None = None
+    bridge: bool | None = None
+    name: str | None = None
+    slots: int | None = None
+    runner: str | None = None
+    bind: str | None = None
+    hub_url: str | None = None
+    allow: tuple[str, ...] = ()
+    self_handles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +50,7 @@ class Choices:
 
 def check(choices: Choices) -> None:
     """Raise CliError for what no program would accept later."""
-    if not NODE_NAME.match(choices.name):
-        raise CliError(
-            f"{choices.name!r} cannot name a node: use letters, digits, dots and dashes, at most "
-            "64, such as Rex."
-        )
-    for handle in (*choices.allow, *choices.self_handles):
-        if not (_MAIL.match(handle) or _PHONE.match(handle)):
-            raise CliError(
-                f"{handle!r} is neither a mail address nor a phone number with its country code, "
-                "such as +15551234567."
-            )
+    _check_words(choices.name, choices.bind, (*choices.allow, *choices.self_handles))
     if choices.bridge and not (choices.allow or choices.self_handles):
         raise CliError(
             "the bridge needs to know whom to hear: --allow +15551234567 (your iPhone's number "
@@ -49,6 +58,55 @@ def check(choices: Choices) -> None:
         )
     if not choices.hub and not choices.hub_url:
         raise CliError("a machine without the hub needs its address: --hub-url https://hub.example")
+
+
+def _check_words(name: str | None, bind: str | None, handles: tuple[str, ...]) -> None:
+    if bind is not None and not _BIND.match(bind):
+        raise CliError(f"{bind!r} is no address and port; write it as 127.0.0.1:8420")
+    if name is not None and not NODE_NAME.match(name):
+        raise CliError(
+            f"{name!r} cannot name a node: use letters, digits, dots and dashes, at most "
+            "64, such as Rex."
+        )
+    for handle in handles:
+        if not (_MAIL.match(handle) or _PHONE.match(handle)):
+            raise CliError(
+                f"{handle!r} is neither a mail address nor a phone number with its country code, "
+                "such as +15551234567."
+            )
+
+
+def changes(given: Given, config: Config) -> dict[str, dict[str, Any]]:
+    """By table and key, what the options say otherwise than the present configuration.
+
+    Handles are added to those there are, and with them comes the bridge.
+    """
+    handles = (*given.allow, *given.self_handles)
+    _check_words(given.name, given.bind, handles)
+    wanted: dict[str, dict[str, Any]] = {
+        "hub": {"run": given.hub, "url": given.hub_url, "bind": given.bind},
+        "agent": {
+            "run": given.agent, "name": given.name, "slots": given.slots, "runner": given.runner,
+        },
+        "bridge": {
+            "run": True if handles and given.bridge is None else given.bridge,
+            "allow": _with(config.bridge.allow, given.allow),
+            "self_handles": _with(config.bridge.self_handles, given.self_handles),
+        },
+    }  # fmt: skip
+    differing = {
+        table: {
+            key: value
+            for key, value in keys.items()
+            if value is not None and value != getattr(getattr(config, table), key)
+        }
+        for table, keys in wanted.items()
+    }
+    return {table: keys for table, keys in differing.items() if keys}
+
+
+def _with(there: Iterable[str], more: tuple[str, ...]) -> list[str]:
+    return list(dict.fromkeys((*there, *more)))
 
 
 def tables(choices: Choices) -> dict[str, dict[str, Any]]:

@@ -47,7 +47,7 @@ def test_a_second_run_changes_nothing_and_says_so(mesh: Mesh) -> None:
     before = {path: path.read_bytes() for path in mesh.home.rglob("*.token")}
     config = (mesh.home / "mesh.toml").read_bytes()
 
-    said = mesh.ok("init", "--yes", "--name", "Other", "--allow", "+15555550100")
+    said = mesh.ok("init", "--yes")
 
     assert said.startswith("Everything is there; nothing changed.")
     assert {path: path.read_bytes() for path in mesh.home.rglob("*.token")} == before
@@ -63,6 +63,40 @@ def test_a_later_run_adds_what_is_missing_and_leaves_the_rest(mesh: Mesh) -> Non
 
     assert f"wrote {mesh.home}/tokens/node-Rex.token\n" in said
     assert (mesh.home / "tokens/operator.token").read_bytes() == operator
+
+
+def test_a_later_run_changes_what_its_options_say_and_nothing_else(mesh: Mesh) -> None:
+    mesh.ok("init", "--yes", "--name", "Rex", "--allow", "+15555550100")
+    file = mesh.home / "mesh.toml"
+    file.write_text(f"# mine\n{file.read_text()}")
+
+    said = mesh.ok("init", "--yes", "--self", "ada@example.org", "--allow", "+15555550101",
+                   "--runner", "rehearsal", "--slots", "2")  # fmt: skip
+
+    assert said.startswith("changed agent.runner, bridge.allow, bridge.self_handles in ")
+    assert "mesh restart" in said
+    assert file.read_text().startswith("# mine\n")
+    assert tomllib.loads(file.read_text()) == {
+        "hub": {"run": True, "bind": "127.0.0.1:8420"},
+        "agent": {"run": True, "name": "Rex", "slots": 2, "runner": "rehearsal"},
+        "bridge": {
+            "run": True,
+            "allow": ["+15555550100", "+15555550101"],
+            "self_handles": ["ada@example.org"],
+        },
+    }
+
+
+def test_a_later_run_with_a_bad_option_leaves_the_file_as_it_was(mesh: Mesh) -> None:
+    mesh.ok("init", "--yes", "--name", "Rex")
+    before = (mesh.home / "mesh.toml").read_bytes()
+
+    for options in (["--allow", "me"], ["--name", "a b"], ["--bind", "nowhere"]):
+        done = mesh("init", "--yes", *options)
+        assert done.returncode == 1, options
+        assert done.stderr.startswith("mesh: "), options
+
+    assert (mesh.home / "mesh.toml").read_bytes() == before
 
 
 def test_the_file_explains_every_key_it_sets(mesh: Mesh) -> None:

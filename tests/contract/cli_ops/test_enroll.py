@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.enroll.edit import set_values
 from cli.enroll.invitation import InvitationError, read_invitation
 from cli.errors import SetUpError
+from cli.setup.edit import set_values
 from common.client import Credentials, HubClient, NodeApi, Secret
 from common.wire.admin import Role
 from common.wire.nodes import RegisterNode
@@ -270,7 +270,13 @@ def test_joining_leaves_the_rest_of_the_configuration_as_it_was(machines: Machin
     }
 
 
-@pytest.mark.parametrize("text", ['hub.url = "x"\n', '[hub]\nhosts = [\n "a",\n]\nurl="""a\n"""'])
+def test_a_value_of_several_lines_is_replaced_whole() -> None:
+    text = '[hub]\nhosts = [\n  "a",  # old\n  "b",\n]\nurl = "u"\n[agent]\nslots = 3\n'
+    changed = set_values(text, {"hub": {"hosts": ["c"]}})
+    assert tomllib.loads(changed) == {"hub": {"hosts": ["c"], "url": "u"}, "agent": {"slots": 3}}
+
+
+@pytest.mark.parametrize("text", ['hub.url = "x"\n', '["hub"]\nurl = "a"\n'])
 def test_a_file_that_cannot_be_changed_safely_is_left_to_its_owner(text: str) -> None:
     with pytest.raises(SetUpError, match="by hand"):
         set_values(text, {"hub": {"url": "https://hub.example"}})

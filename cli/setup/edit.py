@@ -40,11 +40,20 @@ def _set(text: str, table: str, key: str, line: str) -> str:
     stop = min((n for n in heads if n >= start), default=len(lines))
     for number in range(start, stop):
         if re.match(rf"\s*{key}\s*=", lines[number]):
-            lines[number] = line
+            lines[number : _end(lines, number, stop)] = [line]
             break
     else:
         lines.insert(start, line)
     return "\n".join(lines) + "\n"
+
+
+def _end(lines: list[str], first: int, stop: int) -> int:
+    """Behind the last line of the value that begins on line `first`: it may be a list of several
+    lines."""
+    for end in range(first + 1, stop + 1):
+        if _parsed("\n".join(lines[first:end])):
+            return end
+    return first + 1
 
 
 def _parsed(text: str) -> dict[str, Any]:
