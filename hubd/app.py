@@ -95,7 +95,7 @@ def create_app(services: Services, door: Door) -> Quart:
         PROVIDE_AUTOMATIC_OPTIONS=False,
     )
     api = Api(app, door.calls, door.space.refuse_if_low)
-    _add_routes(api, services, door)
+    add_routes(api, services, door)
     check_rows(api)
     for rule in app.url_map.iter_rules():
         rule.methods = {*(rule.methods or ())} - {"HEAD"}  # a stream has no end to skip to
@@ -104,7 +104,8 @@ def create_app(services: Services, door: Door) -> Quart:
     return app
 
 
-def _add_routes(api: Api, services: Services, door: Door) -> None:
+def add_routes(api: Api, services: Services, door: Door) -> None:
+    """Register every route; what it will call is remembered and not yet called."""
     tasks.add(api, services.tasks)
     attempts.add(api, services.attempts)
     nodes.add(api, services.nodes, services.attempts)
