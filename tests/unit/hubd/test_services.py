@@ -421,6 +421,18 @@ async def test_leases_live_on_in_memory_while_the_disk_is_full(hub: Hub) -> None
     assert (await hub.task(1)).state is TaskState.RUNNING
 
 
+async def test_a_token_is_good_also_while_the_disk_is_full(hub: Hub) -> None:
+    issued = await hub.services.tokens.issue(NewToken(role=Role.OPERATOR), by=OPERATOR)
+    real = hub.database.write
+
+    async def full(function: Any) -> Any:
+        raise StorageFullError("the hub's disk is full")
+
+    hub.database.write = full  # type: ignore[method-assign]
+    assert await hub.services.tokens.verify(issued.token) is not None
+    hub.database.write = real  # type: ignore[method-assign]
+
+
 # -- questions in flight ------------------------------------------------------------------------
 
 
