@@ -100,6 +100,7 @@ async def test_with_little_room_left_new_work_is_refused_and_results_are_not(
             await node.heartbeat(Heartbeat())
             await operator.submit(SubmitTask(prompt="x"), idempotency_key="a")
             (lease,) = (await node.claim(Claim(free_slots=1, wait_s=5))).leases
+            monkeypatch.setattr("hubd.ops.space.ENOUGH_BYTES", 2**63)
             monkeypatch.setattr("hubd.ops.space.LOW_BYTES", 2**62)
             refused = await _submit_until_refused(operator, "y")
             assert (refused.hub_status, refused.hub_code) == (507, "storage_full")
