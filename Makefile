@@ -12,8 +12,10 @@ PYTEST := $(BIN)/python -m pytest
 demo: .venv/.ready
 	@$(BIN)/mesh demo
 
+# One worker more than there are cores: many tests wait for a daemon that starts or dies.
 test: .venv/.ready-dev
-	@$(PYTEST) -n $${MESH_TEST_WORKERS:-auto} --dist loadgroup
+	@$(BIN)/python -m compileall -q agentd cli common hubd imsgd tui
+	@$(PYTEST) -n $${MESH_TEST_WORKERS:-$$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))} --dist loadgroup
 
 check: .venv/.ready-dev
 	@$(BIN)/ruff check .

