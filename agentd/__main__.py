@@ -85,7 +85,7 @@ def _configured(loaded: LoadedConfig, options: argparse.Namespace) -> LoadedConf
         msgspec.to_builtins(msgspec.structs.replace(agent, **changes)), AgentConfig
     )
     config = msgspec.structs.replace(loaded.config, agent=agent)
-    return LoadedConfig(config, loaded.paths, loaded.origins)
+    return LoadedConfig(config, loaded.paths, loaded.sources)
 
 
 def default_name() -> str:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -34,9 +33,16 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
+    """`sources`: by table and key, what set a value otherwise than its default."""
+
     config: Config
     paths: MeshPaths
-    origins: tuple[Origin, ...]
+    sources: Mapping[tuple[str, str], str]
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Every value with where it is from."""
+        return tuple(_origins(self.config, self.sources))
 
 
 def load_config(env: Mapping[str, str]) -> LoadedConfig:
@@ -57,7 +63,7 @@ def load_config(env: Mapping[str, str]) -> LoadedConfig:
         config = msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(_readable(error, sources, paths.config_file)) from error
-    return LoadedConfig(config, paths, tuple(_origins(config, sources)))
+    return LoadedConfig(config, paths, sources)
 
 
 def _read_file(file: Path) -> dict[str, Any]:
@@ -113,6 +119,8 @@ def _refuse_unknown(raw: dict[str, Any], file: Path) -> None:
 
 
 def _nearest(word: str, known: list[str]) -> str:
+    import difflib
+
     if match := difflib.get_close_matches(word, known, n=1, cutoff=0.5):
         return f". Did you mean {match[0]}?"
     return f". Known are: {', '.join(sorted(known))}."

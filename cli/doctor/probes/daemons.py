@@ -36,7 +36,7 @@ def _planned(here: Here) -> list:  # type: ignore[type-arg]
     if here.config is None:
         return []
     try:
-        return plan(LoadedConfig(here.config, here.paths, ()))
+        return plan(LoadedConfig(here.config, here.paths, {}))
     except SetUpError:
         return []
 

@@ -35,7 +35,7 @@ _LATE = "no answer in time"
 def hub(here: Here) -> HubFacts:
     """One request tells most; the tokens of the other programs are tried beside it."""
     config = here.config or Config()
-    loaded = LoadedConfig(config, here.paths, ())
+    loaded = LoadedConfig(config, here.paths, {})
     url = (here.env.get("MESH_HUB_URL") or config.hub_url).rstrip("/")
     where = Credentials(url, _NOBODY, trusted_certificate(loaded))
     facts = asyncio.run(_look(where, _tokens(here, config)))
