@@ -5,9 +5,9 @@ from __future__ import annotations
 from common.wire.approvals import ApprovalKind, ApprovalState, Decision
 from common.wire.messages import MessageState
 from hubd.domain import approvals as rules
-from hubd.domain import grammar, replies
+from hubd.domain import commands, replies
 from hubd.domain.approvals import Pending, Refused
-from hubd.domain.grammar import Command
+from hubd.domain.commands import Command
 from hubd.domain.records import ApprovalRecord
 from hubd.services import asking
 from hubd.services.asking import Verdict
@@ -27,7 +27,7 @@ def standing(tx: Tx, approval: ApprovalRecord, chat: str) -> Pending:
     return Pending(approval, False)
 
 
-def answer_text(tx: Tx, env: Env, text: Text, command: grammar.Answer) -> Effect:
+def answer_text(tx: Tx, env: Env, text: Text, command: commands.Answer) -> Effect:
     """`y`, `n`, `y K7`, `n K7 why`."""
     pending = approvals.pending(tx.conn)
     if command.code is not None:
@@ -50,16 +50,16 @@ def answer_tapback(tx: Tx, env: Env, text: Text) -> Effect:
     if decision is None or found is None:
         return Effect()
     resolved = rules.resolve_reference(found, decision)
-    return _act(tx, env, text, resolved, grammar.Answer(decision), found)
+    return _act(tx, env, text, resolved, commands.Answer(decision), found)
 
 
 def answer_inline(tx: Tx, env: Env, text: Text, command: Command) -> Effect | None:
     """Free text as an inline reply to an open question is its answer; None for other commands."""
     found = approvals.find(tx.conn, text.about_approval or 0)
-    if found is None or not isinstance(command, grammar.Work):
+    if found is None or not isinstance(command, commands.Work):
         return None
     if found.state is ApprovalState.PENDING and found.kind is ApprovalKind.QUESTION:
-        said = grammar.Answer(Decision.APPROVE, found.code, text.text.strip())
+        said = commands.Answer(Decision.APPROVE, found.code, text.text.strip())
         return _act(tx, env, text, rules.resolve_code(found), said, found)
     if found.state is ApprovalState.PENDING:
         hint = f"y {found.code} or n {found.code} answers it."
@@ -72,7 +72,7 @@ def _act(
     env: Env,
     text: Text,
     resolved: rules.Answer,
-    command: grammar.Answer,
+    command: commands.Answer,
     found: ApprovalRecord | None,
 ) -> Effect:
     if resolved.approval is None:

@@ -6,8 +6,8 @@ from typing import assert_never
 
 from common.wire.nodes import BreakerState
 from common.wire.tasks import TERMINAL_STATES, TaskState
-from hubd.domain import grammar, money, replies
-from hubd.domain.grammar import Topic
+from hubd.domain import commands, money, replies
+from hubd.domain.commands import Topic
 from hubd.errors import NotFoundError
 from hubd.services import journal, submitting, waiting
 from hubd.services.env import Env
@@ -21,7 +21,7 @@ WEEK_S = 7 * 86_400.0
 UNFINISHED = tuple(state for state in TaskState if state not in TERMINAL_STATES)
 
 
-def look(tx: Tx, env: Env, chat: str, command: grammar.Look) -> Effect:
+def look(tx: Tx, env: Env, chat: str, command: commands.Look) -> Effect:
     """The reply to a question about the mesh."""
     match command.topic:
         case Topic.PENDING:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import assert_never
 
 from common.wire.tasks import TERMINAL_STATES, OnLost, SubmitTask
-from hubd.domain import grammar, replies
-from hubd.domain.grammar import Command, NodeVerb, Vocabulary
+from hubd.domain import commands, grammar, replies
+from hubd.domain.commands import Command, NodeVerb, Vocabulary
 from hubd.domain.records import TaskRecord
 from hubd.errors import ConflictError, HubError
 from hubd.services import answering, cancelling, journal, looking, nodes, submitting, waiting
@@ -65,39 +65,39 @@ def _about(text: Text, command: Command) -> Command:
     """An inline reply without a number means the task it answers."""
     task_id = text.about_task
     match command:
-        case grammar.Work() if text.about_approval is None and task_id is not None:
-            return grammar.Continue(task_id, text.text.strip())
-        case grammar.Look(topic=topic, task_id=None) if topic in grammar.BARE_ON_REPLY:
+        case commands.Work() if text.about_approval is None and task_id is not None:
+            return commands.Continue(task_id, text.text.strip())
+        case commands.Look(topic=topic, task_id=None) if topic in grammar.BARE_ON_REPLY:
             return replace(command, task_id=task_id)
-        case grammar.Stop(task_id=None, everything=False):
-            return grammar.Stop(task_id=task_id)
-        case grammar.Retry(task_id=None):
-            return grammar.Retry(task_id)
+        case commands.Stop(task_id=None, everything=False):
+            return commands.Stop(task_id=task_id)
+        case commands.Retry(task_id=None):
+            return commands.Retry(task_id)
         case _:
             return command
 
 
 def _do(tx: Tx, env: Env, text: Text, command: Command, spelling: dict[str, str]) -> Effect:
     match command:
-        case grammar.Work():
+        case commands.Work():
             return _work(tx, env, text, command, spelling)
-        case grammar.Continue():
+        case commands.Continue():
             return _continue(tx, env, text, command, spelling)
-        case grammar.Answer():
+        case commands.Answer():
             return answering.answer_text(tx, env, text, command)
-        case grammar.Look():
+        case commands.Look():
             return looking.look(tx, env, text.chat, command)
-        case grammar.Stop():
+        case commands.Stop():
             return _stop(tx, env, text, command)
-        case grammar.Hold():
+        case commands.Hold():
             return _hold(tx, text, command)
-        case grammar.NodeOrder():
+        case commands.NodeOrder():
             return _node_order(tx, env, text, command, spelling)
-        case grammar.Retry():
+        case commands.Retry():
             return _retry(tx, env, text, command)
-        case grammar.Help():
+        case commands.Help():
             return Effect(reply=grammar.help_text(command.verb))
-        case grammar.Unclear():
+        case commands.Unclear():
             return Effect(reply=command.hint)
     assert_never(command)
 
@@ -106,7 +106,7 @@ def _origin(text: Text) -> Origin:
     return Origin(source=text.via, by=text.sender, conversation=text.chat, files=text.files)
 
 
-def _work(tx: Tx, env: Env, text: Text, work: grammar.Work, spelling: dict[str, str]) -> Effect:
+def _work(tx: Tx, env: Env, text: Text, work: commands.Work, spelling: dict[str, str]) -> Effect:
     request = SubmitTask(
         prompt=work.prompt,
         specialist=work.specialist,
@@ -131,7 +131,7 @@ def _accepted(tx: Tx, env: Env, task: TaskRecord) -> Effect:
 
 
 def _continue(
-    tx: Tx, env: Env, text: Text, command: grammar.Continue, spelling: dict[str, str]
+    tx: Tx, env: Env, text: Text, command: commands.Continue, spelling: dict[str, str]
 ) -> Effect:
     before = submitting.find_task(tx, command.task_id)
     request = SubmitTask(
@@ -153,7 +153,7 @@ def _continue(
     return replace(effect, reply=f"{effect.reply} It {how}.")
 
 
-def _stop(tx: Tx, env: Env, text: Text, command: grammar.Stop) -> Effect:
+def _stop(tx: Tx, env: Env, text: Text, command: commands.Stop) -> Effect:
     if command.everything:
         stopped = cancelling.cancel_all(tx, env, text.sender)
         journal.set_hold(tx, True, "stop all", text.sender)
@@ -171,7 +171,7 @@ def _stop(tx: Tx, env: Env, text: Text, command: grammar.Stop) -> Effect:
     return Effect(reply=f"#{task.id} {word}.", task_id=task.id)
 
 
-def _hold(tx: Tx, text: Text, command: grammar.Hold) -> Effect:
+def _hold(tx: Tx, text: Text, command: commands.Hold) -> Effect:
     journal.set_hold(tx, command.on, None, text.sender)
     if command.on:
         return Effect(reply="On hold: nothing new starts. go starts again.")
@@ -179,7 +179,7 @@ def _hold(tx: Tx, text: Text, command: grammar.Hold) -> Effect:
 
 
 def _node_order(
-    tx: Tx, env: Env, text: Text, command: grammar.NodeOrder, spelling: dict[str, str]
+    tx: Tx, env: Env, text: Text, command: commands.NodeOrder, spelling: dict[str, str]
 ) -> Effect:
     name = spelling[command.node]
     match command.verb:
@@ -197,7 +197,7 @@ def _node_order(
     assert_never(command.verb)
 
 
-def _retry(tx: Tx, env: Env, text: Text, command: grammar.Retry) -> Effect:
+def _retry(tx: Tx, env: Env, text: Text, command: commands.Retry) -> Effect:
     task_id = command.task_id or looking.last_task(tx, text.chat)
     if task_id is None:
         raise ConflictError("Retry which one? retry 42.")

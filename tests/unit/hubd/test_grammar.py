@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from common.wire.approvals import Decision
 from common.wire.tasks import Priority
 from hubd.domain import grammar
-from hubd.domain.grammar import (
+from hubd.domain.commands import (
     Answer,
     Command,
     Continue,
