@@ -14,12 +14,12 @@ from werkzeug.routing import BaseConverter
 
 from common.errors import MeshError
 from common.wire.admin import ErrorBody
-from hubd.access.errors import AccessError
 from hubd.access.guard import Guard
 from hubd.access.limits import BODY_TIMEOUT_S, MAX_FILE_BYTES, MAX_JSON_BYTES
 from hubd.access.roles import ROLES
 from hubd.calls import OpenCalls
 from hubd.connection import HubConnection, HubRequest
+from hubd.errors import HubError
 from hubd.ops.log_context import CURRENT, RequestScope
 from hubd.ops.metrics import Metrics
 from hubd.ops.openapi import describe
@@ -175,7 +175,7 @@ def _add_errors(app: Quart) -> None:
     @app.errorhandler(MeshError)
     async def refused(error: MeshError) -> Response:
         response = _error(error.code, error.message, error.status, getattr(error, "detail", {}))
-        if isinstance(error, AccessError):
+        if isinstance(error, HubError):
             response.headers.update(error.headers)
         return response
 

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from hubd.access.errors import RateLimitedError, StoppingError, UnauthorizedError
+from hubd.access.errors import RateLimitedError, UnauthorizedError
+from hubd.errors import StoppingError
 
 MAX_STREAMS_PER_TOKEN = 64
 MAX_WAITS_PER_TOKEN = 64

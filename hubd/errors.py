@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from common.errors import EXIT_CONFIG, MeshError
 
 
 class HubError(MeshError):
-    """Base of the hub's errors; `detail` goes into the answer's `detail` field."""
+    """Base of the hub's errors; `detail` goes into the answer's `detail` field, `headers` into
+    the answer."""
 
     code: ClassVar[str] = "hub"
 
     def __init__(self, message: str, *, detail: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.detail = detail or {}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {}
 
 
 class InvalidError(HubError):
@@ -76,6 +82,28 @@ class StorageFullError(HubError):
 
     code = "storage_full"
     status = 507
+
+
+class RetryLaterError(HubError):
+    """Refused for now: `retry_after_s` says for how long."""
+
+    code = "busy"
+    status = 503
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}
+
+
+class StoppingError(RetryLaterError):
+    code = "stopping"
+
+    def __init__(self) -> None:
+        super().__init__("the hub is stopping: try again in a moment")
 
 
 class DatabaseError(HubError):

@@ -53,7 +53,7 @@ class OperatorApi:
         return await self.client.call("POST", f"/v1/tasks/{task_id}/cancel", Task, repeatable=True)
 
     async def retry(self, task_id: int, *, idempotency_key: str) -> Task:
-        """A new task with `retry_of`."""
+        """A new task with `retry_of`, or the task itself when it needed attention."""
         return await self.client.call(
             "POST", f"/v1/tasks/{task_id}/retry", Task, idempotency_key=idempotency_key
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
+
+from common.wire.moment import Moment
 
 MachineName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
@@ -27,10 +28,12 @@ class Hold(Struct, frozen=True, kw_only=True):
     on: bool = False
     reason: str | None = None
     by: str | None = None
-    at: datetime | None = None
+    at: Moment | None = None
 
 
 class SetHold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/hold`; `reason` is shown as long as the hold lasts."""
+
     on: bool
     reason: Annotated[str, Meta(max_length=500)] | None = None
 
@@ -63,9 +66,11 @@ class CostRow(Struct, frozen=True, kw_only=True):
 
 
 class Costs(Struct, frozen=True, kw_only=True):
+    """What attempts that ended in [since, until) cost, one row for each value of `by`."""
+
     by: str
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     rows: list[CostRow] = []
     total: CostRow
 
@@ -77,10 +82,10 @@ class Token(Struct, frozen=True, kw_only=True):
     role: Role
     name: str
     grants: Role | None = None
-    created_at: datetime
-    expires_at: datetime | None = None
-    last_used_at: datetime | None = None
-    revoked_at: datetime | None = None
+    created_at: Moment
+    expires_at: Moment | None = None
+    last_used_at: Moment | None = None
+    revoked_at: Moment | None = None
 
 
 class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,6 +127,8 @@ class JoinMesh(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class TokenList(Struct, frozen=True, kw_only=True):
+    """Every token ever issued, oldest first, also revoked and expired ones."""
+
     tokens: list[Token]
 
 

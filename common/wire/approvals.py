@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
+
+from common.wire.moment import Moment
 
 
 class ApprovalKind(StrEnum):
@@ -54,8 +55,8 @@ class Approval(Struct, frozen=True, kw_only=True):
     choices: list[str] = []
     digest: str = ""
     risk: Risk = Risk.NORMAL
-    asked_at: datetime
-    answered_at: datetime | None = None
+    asked_at: Moment
+    answered_at: Moment | None = None
     answered_by: str | None = None
     answered_via: str | None = None
     note: str | None = None
@@ -75,4 +76,6 @@ class AnswerApproval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class ApprovalList(Struct, frozen=True, kw_only=True):
+    """Oldest first when only pending ones were asked for, else newest first."""
+
     approvals: list[Approval]

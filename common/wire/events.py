@@ -6,7 +6,6 @@ An event carries the whole changed record, so a client folds without asking back
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -15,6 +14,7 @@ from msgspec import Raw, Struct
 from common.wire.admin import Hold, Spend
 from common.wire.approvals import Approval
 from common.wire.messages import Bridge, Message
+from common.wire.moment import Moment
 from common.wire.nodes import Account, Node
 from common.wire.tasks import Task
 
@@ -42,7 +42,7 @@ class Event(Struct, frozen=True, kw_only=True):
 
     seq: int
     id: str
-    at: datetime
+    at: Moment
     type: str
     entity: Entity
     key: str
@@ -54,7 +54,7 @@ class Pulse(Struct, frozen=True, kw_only=True):
     """A heartbeat as it passes: moves `Node.last_heartbeat_at` and nothing else."""
 
     node: str
-    at: datetime
+    at: Moment
 
 
 class HubInfo(Struct, frozen=True, kw_only=True):
@@ -62,7 +62,7 @@ class HubInfo(Struct, frozen=True, kw_only=True):
     work."""
 
     version: str
-    started_at: datetime
+    started_at: Moment
     epoch: int
     stale_after_s: float
     disk_full: bool = False
@@ -73,7 +73,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     approvals and the last answered ones, the end of the conversation."""
 
     last_event_id: str
-    at: datetime
+    at: Moment
     hub: HubInfo
     hold: Hold
     spend: Spend

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
+
+from common.wire.moment import Moment
 
 Order = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Guid = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -24,7 +25,7 @@ class InboundMessage(Struct, frozen=True, kw_only=True):
     chat: Annotated[str, Meta(min_length=1, max_length=300)]
     sender: Annotated[str, Meta(min_length=1, max_length=300)]
     text: Annotated[str, Meta(max_length=200_000)] = ""
-    sent_at: Annotated[datetime, Meta(tz=True)]
+    sent_at: Moment
     reply_to: Guid | None = None
     tapback: Annotated[str, Meta(max_length=32)] | None = None
     order: Order | None = None
@@ -62,7 +63,7 @@ class Message(Struct, frozen=True, kw_only=True):
     chat: str
     sender: str | None = None
     text: str
-    at: datetime
+    at: Moment
     state: MessageState
     task_id: int | None = None
     approval_code: str | None = None
@@ -72,6 +73,8 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 class MessageList(Struct, frozen=True, kw_only=True):
+    """A part of the conversation, oldest first."""
+
     messages: list[Message]
 
 
@@ -84,6 +87,8 @@ class SendMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class ClaimOutbox(Struct, frozen=True, kw_only=True):
+    """How long to wait for a reply to send, and how many to take at once."""
+
     wait_s: Annotated[float, Meta(ge=0, le=60)] = 25.0
     limit: Annotated[int, Meta(ge=1, le=50)] = 10
 
@@ -101,6 +106,8 @@ class OutboxItem(Struct, frozen=True, kw_only=True):
 
 
 class OutboxClaimed(Struct, frozen=True, kw_only=True):
+    """The replies to send now, oldest first; empty when none came in time."""
+
     items: list[OutboxItem] = []
 
 
@@ -139,4 +146,4 @@ class Bridge(Struct, frozen=True, kw_only=True):
     state: str = "absent"
     problems: list[BridgeProblem] = []
     version: str | None = None
-    reported_at: datetime | None = None
+    reported_at: Moment | None = None

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
 from common.wire.approvals import Decision
+from common.wire.moment import Moment
 from common.wire.tasks import Dollars, Id, Name, Priority, Usage
 
 Fence = Id
-Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class BreakerState(StrEnum):
@@ -27,10 +26,10 @@ class Breaker(Struct, frozen=True, kw_only=True):
     state: BreakerState = BreakerState.CLOSED
     fails: int = 0
     opens: int = 0
-    until: datetime | None = None
+    until: Moment | None = None
     probe_fence: int | None = None
     reason: str | None = None
-    changed_at: datetime | None = None
+    changed_at: Moment | None = None
 
 
 class Node(Struct, frozen=True, kw_only=True):
@@ -51,9 +50,9 @@ class Node(Struct, frozen=True, kw_only=True):
     accepting: bool = True
     draining: bool = False
     drain_note: str | None = None
-    drain_until: datetime | None = None
-    registered_at: datetime
-    last_heartbeat_at: datetime | None = None
+    drain_until: Moment | None = None
+    registered_at: Moment
+    last_heartbeat_at: Moment | None = None
     breaker: Breaker = Breaker()
 
 
@@ -72,6 +71,8 @@ class NodeStatus(Node, frozen=True, kw_only=True):
 
 
 class NodeList(Struct, frozen=True, kw_only=True):
+    """Every node that ever registered."""
+
     nodes: list[NodeStatus]
 
 
@@ -87,9 +88,9 @@ class Account(Struct, frozen=True, kw_only=True):
 
     name: str
     state: AccountState = AccountState.OK
-    paused_until: datetime | None = None
+    paused_until: Moment | None = None
     reason: str | None = None
-    changed_at: datetime | None = None
+    changed_at: Moment | None = None
 
 
 class RegisterNode(Struct, frozen=True, kw_only=True):
@@ -116,6 +117,9 @@ class Registered(Struct, frozen=True, kw_only=True):
 
 
 class Heartbeat(Struct, frozen=True, kw_only=True):
+    """That a node is alive. `running` are the fences whose leases it renews; `facts` replace
+    those of its registration, null leaves them."""
+
     running: Annotated[list[Fence], Meta(max_length=256)] = []
     accepting: bool = True
     instance_id: Annotated[str, Meta(max_length=64)] | None = None
@@ -143,6 +147,8 @@ class HeartbeatReply(Struct, frozen=True, kw_only=True):
 
 
 class Claim(Struct, frozen=True, kw_only=True):
+    """How much work a node has room for, and how long it waits for some."""
+
     free_slots: Annotated[int, Meta(ge=1, le=256)]
     wait_s: Annotated[float, Meta(ge=0, le=60)] = 25.0
     instance_id: Annotated[str, Meta(max_length=64)] | None = None
@@ -181,6 +187,9 @@ class TaskSpec(Struct, frozen=True, kw_only=True):
 
 
 class Lease(Struct, frozen=True, kw_only=True):
+    """A task given to a node, to be started at once. Each heartbeat that lists the `fence` renews
+    the lease for `lease_s`."""
+
     task: TaskSpec
     attempt: int
     fence: int
@@ -188,6 +197,8 @@ class Lease(Struct, frozen=True, kw_only=True):
 
 
 class Claimed(Struct, frozen=True, kw_only=True):
+    """The work a node was given; empty when none came in time."""
+
     leases: list[Lease] = []
 
 
@@ -226,6 +237,8 @@ class OutputLine(OutputItem, frozen=True, kw_only=True):
 
 
 class StartAttempt(Struct, frozen=True, kw_only=True):
+    """What an attempt begins with, as far as it is known by then."""
+
     runner: Annotated[str, Meta(max_length=64)] | None = None
     session_id: Annotated[str, Meta(max_length=200)] | None = None
 
@@ -269,6 +282,8 @@ class Ask(Struct, frozen=True, kw_only=True):
 
 
 class DrainNode(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/nodes/{name}/drain`; `note` says what the drain is for."""
+
     note: Annotated[str, Meta(max_length=500)] | None = None
     timeout_s: Annotated[float, Meta(gt=0, le=30 * 86_400)] | None = None
     """Resume by itself after that long."""

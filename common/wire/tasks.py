@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from common.wire.approvals import Approval
+from common.wire.moment import Moment
 
 ShortText = Annotated[str, Meta(max_length=200)]
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -20,7 +20,7 @@ Prompt = Annotated[str, Meta(min_length=1, max_length=200_000)]
 
 
 class TaskState(StrEnum):
-    """Where a task stands; see `hubd.domain.lifecycle` for the edges between them."""
+    """Where a task stands. Once `succeeded`, `failed`, `cancelled` or `denied`, it stays so."""
 
     QUEUED = "queued"
     WAITING_APPROVAL = "waiting_approval"
@@ -78,7 +78,7 @@ class OnLost(StrEnum):
 class Usage(Struct, frozen=True, kw_only=True):
     """Tokens of one model in one attempt; `input_tokens` are the uncached ones.
 
-    `cost_usd` is the runner's own figure, `estimate_usd` the hub's from list prices; None
+    `cost_usd` is the runner's own figure, `estimate_usd` the hub's from list prices; null
     means that nobody knows, never zero.
     """
 
@@ -101,9 +101,9 @@ class Attempt(Struct, frozen=True, kw_only=True):
     node: str
     runner: str | None = None
     account: str | None = None
-    leased_at: datetime
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
+    leased_at: Moment
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
     outcome: str | None = None
     error: str | None = None
     session_id: str | None = None
@@ -135,16 +135,16 @@ class Task(Struct, frozen=True, kw_only=True):
     source: str = "api"
     submitted_by: str = ""
     conversation: str | None = None
-    created_at: datetime
-    updated_at: datetime
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    not_before: datetime | None = None
+    created_at: Moment
+    updated_at: Moment
+    started_at: Moment | None = None
+    finished_at: Moment | None = None
+    not_before: Moment | None = None
     wait_reason: str | None = None
     attempt: int = 0
     crashes: int = 0
     fence: int | None = None
-    lease_until: datetime | None = None
+    lease_until: Moment | None = None
     on_lost: OnLost = OnLost.REQUEUE
     approval_code: str | None = None
     cancel_requested: bool = False
@@ -176,7 +176,8 @@ class TaskDetail(Task, frozen=True, kw_only=True):
 
 
 class SubmitTask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /v1/tasks`. `approval`: None leaves it to the policy."""
+    """The body of `POST /v1/tasks`. `approval`: whether to ask a person first; null
+    leaves it to the policy."""
 
     prompt: Prompt
     title: ShortText | None = None
@@ -210,13 +211,13 @@ class NodeVerdict(Struct, frozen=True, kw_only=True):
     node: str
     eligible: bool
     reason: str
-    until: datetime | None = None
+    until: Moment | None = None
 
 
 class Why(Struct, frozen=True, kw_only=True):
     """`GET /v1/tasks/{id}/why`: one sentence and one verdict a node.
 
-    `place` counts from 1 among the tasks waiting for a slot; None when it waits for something
+    `place` counts from 1 among the tasks waiting for a slot; null when it waits for something
     else. `would_run_on` names the best eligible node.
     """
 

@@ -2,42 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
-from hubd.errors import HubError
+from hubd.errors import HubError, RetryLaterError
 
 
 class AccessError(HubError):
-    """Base of the refusals at the door; `headers` go into the answer."""
+    """Base of the refusals at the door."""
 
     code = "refused"
     status = 403
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {}
-
-
-class RetryLaterError(AccessError):
-    """Refused for now: `retry_after_s` says for how long."""
-
-    code = "busy"
-    status = 503
-
-    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}
-
-
-class StoppingError(RetryLaterError):
-    code = "stopping"
-
-    def __init__(self) -> None:
-        super().__init__("the hub is stopping: try again in a moment")
 
 
 class LockedOutError(RetryLaterError):

@@ -35,7 +35,7 @@ _TOKEN_KEYS = frozenset({"token", "access_token", "api_key", "authorization"})
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """`admit` raises an AccessError, or says who is calling (None on an open route)."""
+    """`admit` raises one of `hubd.access.errors`, or says who calls (None on an open route)."""
 
     tokens: Tokens
     hosts: HostRules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from inspect import getdoc
+from inspect import cleandoc, getdoc
 from typing import Any
 
 from msgspec import Raw, Struct, defstruct
@@ -12,17 +12,52 @@ from msgspec.json import schema_components
 from msgspec.structs import fields
 
 from common.errors import MeshError
-from common.version import VERSION
+from common.version import PROTOCOL, VERSION
 from common.wire.admin import ErrorBody
 from common.wire.events import Event, Pulse
 from common.wire.nodes import OutputLine
 from hubd.access import errors as access
 from hubd.access.limits import MAX_FILE_BYTES, MAX_JSON_BYTES, MAX_KEY_CHARS
 from hubd.access.roles import OPEN, ROLES
-from hubd.errors import InvalidError, NotFoundError, StorageFullError
+from hubd.errors import (
+    InvalidError,
+    NotFoundError,
+    RetryLaterError,
+    StoppingError,
+    StorageFullError,
+)
 from hubd.routes.api import MAX_INT, Endpoint, Kind, Nothing
 
 _REF = "#/components/schemas/{name}"
+_BYTES: dict[str, Any] = {"type": "string", "format": "binary"}
+_PROTO = {"$ref": "#/components/parameters/MeshProto"}
+_REQUEST_ID = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+_RETRY_AFTER = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
+_SHARED: Mapping[str, Any] = {
+    "parameters": {
+        "MeshProto": {
+            "name": "Mesh-Proto",
+            "in": "header",
+            "description": "The protocol the caller speaks; one the hub does not is a 426.",
+            "schema": {"type": "string", "enum": [str(PROTOCOL), str(PROTOCOL - 1)]},
+        }
+    },
+    "headers": {
+        "RequestId": {
+            "description": "Names the request in the hub's log.",
+            "required": True,
+            "schema": {"type": "string"},
+        },
+        "RetryAfter": {
+            "description": "How long to wait before the request is repeated, in seconds.",
+            "required": True,
+            "schema": {"type": "integer", "minimum": 1},
+        },
+    },
+    "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+}
+"""What many operations refer to."""
+
 _EVENT: type[Struct] = defstruct(
     "Event",
     [(f.name, Any if f.type is Raw else f.type) for f in fields(Event)],
@@ -48,10 +83,10 @@ _WITH_TOKEN: tuple[type[MeshError], ...] = (
     access.NotAllowedError,
     access.LockedOutError,
     access.RateLimitedError,
+    StoppingError,
 )
 _WITH_BODY: tuple[type[MeshError], ...] = (
     access.TooLargeError,
-    access.MediaTypeError,
     access.BodyTimeoutError,
 )
 
@@ -68,13 +103,15 @@ def describe(endpoints: Mapping[str, Endpoint]) -> dict[str, Any]:
             "title": "Mesh hub",
             "version": VERSION,
             "summary": "The single source of truth of a personal mesh of AI agents.",
+            "description": (
+                "An address that is not in this document is a 404 `not_found`, and a method that "
+                "an address does not take a 405 `method_not_allowed`; without a good token both "
+                "are a 401 `unauthorized`."
+            ),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": paths,
-        "components": {
-            "schemas": _schemas(endpoints),
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-        },
+        "components": {"schemas": _schemas(endpoints), **_SHARED},
     }
 
 
@@ -100,7 +137,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "operationId": endpoint.handler.__name__,
         "summary": " ".join(summary.split()),
         "tags": [endpoint.path.strip("/").split("/")[1 if "/v1/" in endpoint.path else 0]],
-        "parameters": [*_path_parameters(endpoint), *_query(endpoint), *_headers(endpoint)],
+        "parameters": [*_path_parameters(endpoint), *_query(endpoint), *_headers(endpoint), _PROTO],
         "responses": _responses(endpoint),
     }
     if description:
@@ -139,9 +176,9 @@ def _query(endpoint: Endpoint) -> list[dict[str, Any]]:
 
 
 def _inline(schema: dict[str, Any], components: Mapping[str, Any]) -> dict[str, Any]:
-    """Query types are named nowhere else, so they are written out."""
-    found: dict[str, Any] = components[schema["$ref"]] if "$ref" in schema else schema
-    return found
+    """Query types are named nowhere else, so they are written out, each with its own default."""
+    beside = {key: value for key, value in schema.items() if key != "$ref"}
+    return {**components[schema["$ref"]], **beside} if "$ref" in schema else beside
 
 
 def _headers(endpoint: Endpoint) -> list[dict[str, Any]]:
@@ -156,8 +193,8 @@ def _headers(endpoint: Endpoint) -> list[dict[str, Any]]:
 
 def _body(endpoint: Endpoint) -> dict[str, Any] | None:
     if endpoint.raw_body:
-        schema: dict[str, Any] = {"type": "string", "format": "binary", "maxLength": MAX_FILE_BYTES}
-        return {"required": True, "content": {"application/octet-stream": {"schema": schema}}}
+        schema = {**_BYTES, "maxLength": MAX_FILE_BYTES}
+        return {"required": True, "content": {"*/*": {"schema": schema}}}
     if endpoint.body is Nothing:
         return None
     return {
@@ -177,11 +214,13 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         schema = _answer_schema(endpoint, kind)
         doc = _first_line(kind) if kind else "As described."
         content = {endpoint.kind.value: {"schema": schema}}
-        responses[str(status)] = {"description": doc, "content": content}
+        responses[str(status)] = {"description": doc, "headers": _REQUEST_ID, "content": content}
     for status, errors in sorted(_errors(endpoint).items()):
         words = sorted({error.code for error in errors})
+        later = all(issubclass(error, RetryLaterError) for error in errors)
         responses[str(status)] = {
             "description": ", ".join(f"`{word}`" for word in words),
+            "headers": _REQUEST_ID | _RETRY_AFTER if later else _REQUEST_ID,
             "content": {"application/json": {"schema": _ref(ErrorBody)}},
         }
     return responses
@@ -192,6 +231,8 @@ def _answer_schema(endpoint: Endpoint, kind: type[Struct] | None) -> dict[str, A
         return _ref(kind)
     if endpoint.kind is Kind.STREAM:
         return _message_schema(_STREAMED[endpoint.row])
+    if endpoint.kind is Kind.BYTES:
+        return _BYTES
     return {"type": "object" if endpoint.kind is Kind.JSON else "string"}
 
 
@@ -210,7 +251,8 @@ def _message_schema(kinds: tuple[type[Struct], ...]) -> dict[str, Any]:
 
 
 def _first_line(kind: type) -> str:
-    return (getdoc(kind) or kind.__name__).split("\n\n")[0].replace("\n", " ")
+    """Of its own docstring: `getdoc` would fall back to that of `Struct`."""
+    return cleandoc(kind.__doc__ or kind.__name__).split("\n\n")[0].replace("\n", " ")
 
 
 def _errors(endpoint: Endpoint) -> dict[int, list[type[MeshError]]]:
@@ -224,8 +266,8 @@ def _errors(endpoint: Endpoint) -> dict[int, list[type[MeshError]]]:
         kinds.append(InvalidError)
     if endpoint.writes:
         kinds += [*_WITH_BODY, StorageFullError]
-    if endpoint.waits or endpoint.kind is Kind.STREAM or endpoint.writes:
-        kinds.append(access.StoppingError)
+        if not endpoint.raw_body:
+            kinds.append(access.MediaTypeError)
     by_status: dict[int, list[type[MeshError]]] = {}
     for kind in kinds:
         by_status.setdefault(kind.status, []).append(kind)

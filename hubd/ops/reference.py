@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -52,6 +52,15 @@ class Operation:
         return str(self.entry["tags"][0])
 
     @property
+    def parameters(self) -> list[Document]:
+        """Its own: the introduction tells of those that every call takes."""
+        return [parameter for parameter in self.entry["parameters"] if "$ref" not in parameter]
+
+    @property
+    def takes_file(self) -> bool:
+        return "*/*" in self.entry.get("requestBody", {}).get("content", ())
+
+    @property
     def refusals(self) -> frozenset[Refusal]:
         return frozenset(
             Refusal(status, word)  # the document names the words in the description
@@ -61,38 +70,44 @@ class Operation:
         )
 
 
+class Group(NamedTuple):
+    """Calls, and what each of them may be refused with, which need not be said every time."""
+
+    name: str
+    holds: Callable[[Operation], bool]
+    refusals: frozenset[Refusal]
+
+
+_GROUPS: Mapping[str, Callable[[Operation], bool]] = {
+    "every call": lambda op: True,
+    "every call with a token": lambda op: "security" in op.entry,
+    "every call but GET": lambda op: op.method != "GET",
+    "every call but GET and `POST /v1/files`": lambda op: op.method != "GET" and not op.takes_file,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The refusals that need not be said with each call."""
+    """The groups, each with what no earlier one has."""
 
-    always: frozenset[Refusal]
-    with_token: frozenset[Refusal]
-    writing: frozenset[Refusal]
+    groups: tuple[Group, ...]
 
     @classmethod
     def of(cls, operations: list[Operation]) -> Shared:
-        always = _common(operations)
-        with_token = _common([op for op in operations if "security" in op.entry]) - always
-        writing = _common([op for op in operations if op.method != "GET"]) - always - with_token
-        return cls(always, with_token, writing)
+        groups: list[Group] = []
+        for name, holds in _GROUPS.items():
+            common = frozenset.intersection(*(op.refusals for op in operations if holds(op)))
+            groups.append(Group(name, holds, common.difference(*(g.refusals for g in groups))))
+        return cls(tuple(groups))
 
     def own(self, operation: Operation) -> frozenset[Refusal]:
         """What is left to say of one call."""
-        left = operation.refusals - self.always
-        if "security" in operation.entry:
-            left -= self.with_token
-        return left if operation.method == "GET" else left - self.writing
+        said = (group.refusals for group in self.groups if group.holds(operation))
+        return operation.refusals.difference(*said)
 
     def where(self, refusal: Refusal) -> str:
-        if refusal in self.always:
-            return "every call"
-        if refusal in self.with_token:
-            return "every call with a token"
-        return "every call but GET" if refusal in self.writing else "calls that name it"
-
-
-def _common(operations: list[Operation]) -> frozenset[Refusal]:
-    return frozenset.intersection(*(op.refusals for op in operations))
+        names = (group.name for group in self.groups if refusal in group.refusals)
+        return next(names, "calls that name it")
 
 
 class _Unbuilt:
@@ -183,8 +198,8 @@ def _callers(operation: Operation) -> str:
 def _operation(operation: Operation, shared: Shared, schemas: Mapping[str, Schema]) -> str:
     entry = operation.entry
     parts = [f"### {operation.title}", entry["summary"], *paragraphs(entry)]
-    if entry["parameters"]:
-        rows = (_parameter(operation.tag, parameter) for parameter in entry["parameters"])
+    if operation.parameters:
+        rows = (_parameter(operation.tag, parameter) for parameter in operation.parameters)
         parts.append(table(["parameter", "in", "type", "default", "meaning"], rows))
     lines = [f"- Who: {_callers(operation)}"]
     if "requestBody" in entry:

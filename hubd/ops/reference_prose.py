@@ -45,15 +45,15 @@ ROLES: Mapping[Role, str] = {
 TERMS = f"""**Protocol.** `Mesh-Proto: {PROTOCOL}` says which protocol the caller speaks. It may
 be left out; the hub takes {PROTOCOL} and {PROTOCOL - 1}, and answers any other with 426.
 
-**Bodies.** JSON with `Content-Type: application/json`, at most {MAX_JSON_BYTES} bytes; a file
-at most {MAX_FILE_BYTES}. A body must arrive within {BODY_TIMEOUT_S} s. A URL has at most
-{MAX_URL_BYTES} bytes, all headers together {MAX_HEADER_BYTES}. A call with query parameters refuses
-one it does not know and one that is given twice. Fields of a body that its schema does not name are
-ignored, unless it says that they are refused.
+**Bodies.** JSON with `Content-Type: application/json`, at most {MAX_JSON_BYTES} bytes; a file,
+with its own `Content-Type`, at most {MAX_FILE_BYTES}. A body must arrive within {BODY_TIMEOUT_S} s.
+A URL has at most {MAX_URL_BYTES} bytes, all headers together {MAX_HEADER_BYTES}. A call with query
+parameters refuses one it does not know and one that is given twice. Fields of a body that its
+schema does not name are ignored, unless it says that they are refused.
 
 **Repeating.** Where a call takes an `Idempotency-Key` (1 to {MAX_KEY_CHARS} characters), a repeat
-with the same key has no second effect. When the first one made a task, the repeat is answered 200
-with that task, and another request with its key 422 `idempotency_mismatch`.
+with the same key has no second effect and is answered 200 with what the first one made. Another
+request with its key is a 422 `idempotency_mismatch`.
 
 **Answers.** JSON, unless another media type is named. They hold every field of their schema, also
 one that has its default. Times are ISO 8601, in UTC. `X-Request-Id` names the request in the hub's
@@ -93,7 +93,7 @@ it does not take a 405 `method_not_allowed`; without a good token both are a 401
 """
 
 ERROR_WORDS: Mapping[str, str] = {
-    "already_answered": "Somebody answered first; `detail` says who, what and when (epoch s).",
+    "already_answered": "Somebody answered first; `detail` says who, what and when.",
     "bad_request": "Not a request the hub can read.",
     "body_timeout": "The body did not arrive in time.",
     "conflict": "The thing is not, or no longer, in a state that allows it.",
@@ -121,7 +121,7 @@ PARAMETERS: Mapping[str, str] = {
     "Idempotency-Key": "Names the request, so that a repeat has no second effect.",
     "accounts.name": "The account's name.",
     "approvals.state": "Only approvals in this state.",
-    "by": "What to group by; `day` when left out.",
+    "by": "What to group by.",
     "code": "The approval's code, such as `K7`, in capitals or not.",
     "conversation.before": "Only what came before the message with this id.",
     "events.Last-Event-ID": "The `id` of the last event seen.",

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from quart import Response, request
 
+from common.wire.messages import StoredFileId
 from hubd.errors import InvalidError, NotFoundError, StorageFullError
 from hubd.routes.api import Api, Call, Kind, Nothing, read_body
 from hubd.services.files import Files
@@ -16,12 +17,6 @@ class FileName(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the file was called where it came from."""
 
     name: Annotated[str, Meta(min_length=1, max_length=255)] = "file"
-
-
-class StoredFileId(Struct, frozen=True, kw_only=True):
-    """The id to name in a message's `files`."""
-
-    id: str
 
 
 def add(api: Api, files: Files) -> None:
@@ -36,7 +31,7 @@ def add(api: Api, files: Files) -> None:
         new_work=True,
     )
     async def put_file(call: Call[Nothing, FileName]) -> StoredFileId:
-        """Hand in a file of at most 20 MB as the raw body."""
+        """Hand in a file of at most 20 MB as the raw body, under its own media type if known."""
         content = await read_body(request)
         if not content:
             raise InvalidError("the file is empty: send its bytes as the body")

@@ -13,7 +13,7 @@ from common.wire.nodes import (
     Registered,
     RegisterNode,
 )
-from hubd.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from hubd.errors import ForbiddenError, InvalidError, NotFoundError
 from hubd.routes.api import Api, Call, Nothing
 from hubd.services.attempts import Attempts
 from hubd.services.nodes import Nodes
@@ -50,7 +50,7 @@ def _add_for_nodes(api: Api, nodes: Nodes, attempts: Attempts) -> None:
         "POST /v1/nodes/<name>/claim",
         body=Claim,
         answers={200: Claimed},
-        errors=(NotFoundError, ForbiddenError, ConflictError),
+        errors=(NotFoundError, ForbiddenError),
         waits=True,
     )
     async def claim_work(call: Call[Claim, Nothing], name: str) -> Claimed:

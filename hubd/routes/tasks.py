@@ -71,7 +71,13 @@ def add(api: Api, tasks: Tasks) -> None:
         "POST /v1/tasks",
         body=SubmitTask,
         answers={201: Task, 200: Task},
-        errors=(IdempotencyMismatchError, InvalidError, NotFoundError, ForbiddenError),
+        errors=(
+            IdempotencyMismatchError,
+            InvalidError,
+            NotFoundError,
+            ForbiddenError,
+            ConflictError,
+        ),
         keyed=True,
         new_work=True,
     )
@@ -115,7 +121,12 @@ def add(api: Api, tasks: Tasks) -> None:
         new_work=True,
     )
     async def retry_task(call: Call[Nothing, Nothing], task_id: int) -> Answered:
-        """Run a finished task again, as a new one with `retry_of`."""
+        """Run a task again: a finished one as a new task, one that needs attention itself.
+
+        The new task has `retry_of` and is answered 201. A task that needs attention goes back to
+        the queue and is answered 200, as is every repeat with the same Idempotency-Key. Any other
+        task is a 409 `conflict`.
+        """
         return _answered(await tasks.retry(task_id, key=call.idempotency_key, by=call.actor))
 
     @api.route("GET /v1/tasks/<task_id>/why", answers={200: Why}, errors=(NotFoundError,))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
+from common.clock import to_datetime_or_none
 from common.wire.approvals import ApprovalKind, ApprovalState, Decision, Risk
 from common.wire.nodes import Ask
 from common.wire.tasks import TaskState
@@ -154,13 +157,15 @@ def answer(tx: Tx, env: Env, approval: ApprovalRecord, verdict: Verdict) -> Appr
 
 
 def already_answered(approval: ApprovalRecord) -> AlreadyAnsweredError:
+    """Its `answered_at` is written as the approval itself has it."""
+    answered_at = to_datetime_or_none(approval.answered_at)
     return AlreadyAnsweredError(
         replies.answered(approval),
         detail={
             "state": approval.state.value,
             "answered_by": approval.answered_by or "",
             "answered_via": approval.answered_via or "",
-            "answered_at": f"{approval.answered_at or 0:.3f}",
+            "answered_at": "" if answered_at is None else msgspec.to_builtins(answered_at),
         },
     )
 

@@ -26,7 +26,7 @@ from common.wire.messages import (
 )
 from hubd.domain.actors import Actor
 from hubd.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
-from hubd.services import journal, obeying, present
+from hubd.services import journal, obeying, present, submitting
 from hubd.services.control import last_messages
 from hubd.services.env import Env
 from hubd.services.texts import Text
@@ -56,7 +56,8 @@ class Conversation:
     async def send(self, request: SendMessage, *, key: str | None, by: Actor) -> MessageList:
         """A line typed by the operator, obeyed as a text; returns it as recorded and the replies
         it caused. Without `chat` it belongs to the last thread, or to one of its own that nothing
-        is sent to. Raises ForbiddenError for a thread that may not be written to."""
+        is sent to. Raises ForbiddenError for a thread that may not be written to, and
+        IdempotencyMismatchError for a known key with another text or thread."""
         return await self._database.write(
             lambda tx: say(tx, self._env, request, key=key, by=by.name)
         )
@@ -114,6 +115,8 @@ def say(tx: Tx, env: Env, request: SendMessage, *, key: str | None, by: str) -> 
         _obey(tx, env, row, Text(chat=chat, sender=by, text=request.text, via="control"))
         conversation.attribute_replies(tx.conn, before, row.id)
         known = conversation.find_guid(tx.conn, guid) or row
+    elif known.text != request.text or request.chat not in (None, known.chat):
+        raise submitting.key_used()
     said = conversation.caused_by(tx.conn, known.id)
     return MessageList(
         messages=[present.inbound(known), *(journal.outbox_message(tx, row) for row in said)]

@@ -46,10 +46,14 @@ def known_submission(tx: Tx, key: str | None, digest: str) -> TaskRecord | None:
         return None
     known_hash, task_id = found
     if known_hash != digest:
-        raise IdempotencyMismatchError(
-            "this Idempotency-Key was used for another request: send a new key"
-        )
+        raise key_used()
     return find_task(tx, task_id)
+
+
+def key_used() -> IdempotencyMismatchError:
+    return IdempotencyMismatchError(
+        "this Idempotency-Key was used for another request: send a new key"
+    )
 
 
 def find_task(tx: Tx | View, task_id: int) -> TaskRecord:

@@ -20,6 +20,7 @@ from common.wire.tasks import (
 )
 from hubd.domain.actors import Actor
 from hubd.domain.lifecycle import Cause, Move
+from hubd.domain.records import TaskRecord
 from hubd.errors import ConflictError
 from hubd.services import cancelling, journal, present, submitting, waiting
 from hubd.services.env import Env
@@ -32,7 +33,8 @@ from hubd.store.transaction import Tx, View
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """`created` is False when the idempotency key had been used with the same body."""
+    """`created` is False for a repeat with a known idempotency key, and for a task that was put
+    back into the queue itself."""
 
     task: Task
     created: bool
@@ -116,7 +118,8 @@ class Tasks:
 
     async def retry(self, task_id: int, *, key: str | None, by: Actor) -> Submitted:
         """A finished task again, as a new one with `retry_of`; a task that needs attention goes
-        back to the queue itself. Raises ConflictError for one that is neither."""
+        back to the queue itself. Raises ConflictError for one that is neither, and
+        IdempotencyMismatchError."""
         return await self._database.write(
             lambda tx: retry_task(tx, self._env, task_id, Origin(source="api", by=by.name), key=key)
         )
@@ -167,17 +170,9 @@ def retry_task(
         return Submitted(present.task(known), created=False)
     task = submitting.find_task(tx, task_id)
     if task.state is TaskState.NEEDS_ATTENTION:
-        moved = journal.move_task(
-            tx,
-            env,
-            task,
-            Move.REQUEUE,
-            Cause.PERSON,
-            detail={"requested_by": origin.by},
-            wait_reason="sent back to the queue",
-            crashes=0,
-        )
-        return Submitted(present.task(moved), created=False)
+        if key is not None:
+            tasks.insert_key(tx.conn, key, digest, task.id)
+        return Submitted(present.task(_requeue(tx, env, task, origin)), created=False)
     if task.state not in TERMINAL_STATES:
         raise ConflictError(f"#{task_id} is not over: it is {task.state.value}")
     where = replace(origin, conversation=origin.conversation or task.conversation)
@@ -193,6 +188,19 @@ def retry_task(
         gated=any(a.kind is ApprovalKind.GATE for a in approvals.of_task(tx.conn, task.id)),
     )
     return Submitted(present.task(again), created=True)
+
+
+def _requeue(tx: Tx, env: Env, task: TaskRecord, origin: Origin) -> TaskRecord:
+    return journal.move_task(
+        tx,
+        env,
+        task,
+        Move.REQUEUE,
+        Cause.PERSON,
+        detail={"requested_by": origin.by},
+        wait_reason="sent back to the queue",
+        crashes=0,
+    )
 
 
 def _detail(view: View, task_id: int) -> TaskDetail:

@@ -22,7 +22,7 @@ import aiosqlite
 
 from common.clock import Clock
 from common.wire.events import Event
-from hubd.errors import DatabaseError, StorageFullError
+from hubd.errors import DatabaseError, StoppingError, StorageFullError
 from hubd.store.bus import Bus
 from hubd.store.epoch import marks_path, open_epoch, read_marks, save_marks
 from hubd.store.migrate import migrate
@@ -135,10 +135,11 @@ class Database:
     async def write(self, function: Callable[[Tx], T]) -> T:
         """Run `function` in a transaction and return what it returned once that is durable.
 
-        What it raises undoes it. Cancelling the caller does not. Raises StorageFullError.
+        What it raises undoes it. Cancelling the caller does not. Raises StorageFullError, and
+        StoppingError once the database is being closed.
         """
         if self._closing:
-            raise DatabaseError("the hub is stopping: try again in a moment")
+            raise StoppingError
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         request = Request(function, future)
         self._waiting.append(request)
@@ -146,7 +147,10 @@ class Database:
         return await future
 
     async def read(self, function: Callable[[View], T]) -> T:
-        """Run `function` on one consistent state of the database, read-only."""
+        """Run `function` on one consistent state of the database, read-only. Raises StoppingError
+        once the database is being closed."""
+        if self._closing:
+            raise StoppingError
 
         def run(conn: sqlite3.Connection) -> T:
             conn.execute("BEGIN")

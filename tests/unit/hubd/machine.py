@@ -118,6 +118,7 @@ class HubMachine(RuleBasedStateMachine):
         self.leases: dict[int, tuple[str, int]] = {}
         self.spools: list[tuple[int, str, str, float]] = []
         self.keys = 0
+        self.retry_keys: set[str] = set()
         self.texts = 0
         self.asks = 0
         self.asked: dict[int, list[str]] = {}
@@ -219,7 +220,7 @@ class HubMachine(RuleBasedStateMachine):
             "specialist": before.specialist,
         }
         prompt = "another body" if other_body else before.prompt
-        if before.retry_of is not None or (not other_body and self._asked_in_flight(task_id)):
+        if key in self.retry_keys or (not other_body and self._asked_in_flight(task_id)):
             return
         answer = self.attempted(self.hub.submit(prompt, key=key, **fields))
         if other_body:
@@ -255,9 +256,13 @@ class HubMachine(RuleBasedStateMachine):
         answer = self.attempted(self.hub.services.tasks.retry(task.id, key=key, by=OPERATOR))
         if isinstance(answer, HubError):
             assert isinstance(answer, ConflictError)
-        elif answer.created:
+        else:
             self.oracle.acknowledged[key] = answer.task.id
             self.oracle.expected_tasks.add(answer.task.id)
+            self.retry_keys.add(key)
+            again = self.attempted(self.hub.services.tasks.retry(task.id, key=key, by=OPERATOR))
+            assert not isinstance(again, HubError), f"I1: a repeat was refused: {again}"
+            assert (again.task.id, again.created) == (answer.task.id, False)
         self.check()
 
     @rule(on=st.booleans())

@@ -9,7 +9,12 @@ from common.wire.messages import ClaimOutbox, OutboxOutcome, SendMessage
 from common.wire.nodes import Ask
 from common.wire.tasks import TaskState
 from hubd.domain import grammar
-from hubd.errors import ConflictError, ForbiddenError, InvalidError
+from hubd.errors import (
+    ConflictError,
+    ForbiddenError,
+    IdempotencyMismatchError,
+    InvalidError,
+)
 from tests.unit.hubd.hub import BRIDGE, CHAT, ME, OPERATOR, Hub, node_actor
 
 
@@ -302,6 +307,20 @@ async def test_the_operator_types_into_the_same_thread(hub: Hub) -> None:
     assert {m.chat for m in answered.messages} == {CHAT}
     again = await hub.services.conversation.send(line, key="k", by=OPERATOR)
     assert [m.id for m in again.messages] == [m.id for m in answered.messages]
+
+
+async def test_a_line_typed_with_the_key_of_another_is_refused_and_does_nothing(hub: Hub) -> None:
+    await hub.say("hello")
+    send = hub.services.conversation.send
+    typed = await send(SendMessage(text="status"), key="k", by=OPERATOR)
+    known = (await hub.services.conversation.messages()).messages
+    for other in (SendMessage(text="tidy"), SendMessage(text="status", chat="control")):
+        with pytest.raises(IdempotencyMismatchError):
+            await send(other, key="k", by=OPERATOR)
+    assert (await hub.services.conversation.messages()).messages == known
+    assert await hub.rows("SELECT id FROM tasks WHERE prompt = 'tidy'") == []
+    named = SendMessage(text="status", chat=CHAT)  # the thread it had gone to by itself
+    assert await send(named, key="k", by=OPERATOR) == typed
 
 
 async def test_the_operator_may_not_write_to_a_stranger(hub: Hub) -> None:

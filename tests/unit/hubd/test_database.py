@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from common.wire.events import Entity, Event
-from hubd.errors import DatabaseError, NotFoundError, StorageFullError
+from hubd.errors import DatabaseError, NotFoundError, StoppingError, StorageFullError
 from hubd.store import epoch, migrate
 from hubd.store.bus import Bus
 from hubd.store.database import Database, open_database
@@ -151,8 +151,9 @@ async def test_a_full_disk_is_said_and_survived(database: Database) -> None:
 async def test_after_closing_it_refuses_to_write(tmp_path: Path) -> None:
     async with open_database(tmp_path / "hub.db", clock=FakeClock()) as opened:
         pass
-    with pytest.raises(DatabaseError, match="stopping"):
+    with pytest.raises(StoppingError) as caught:
         await opened.write(lambda tx: None)
+    assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "1"})
 
 
 # -- files and schemas --------------------------------------------------------------------------

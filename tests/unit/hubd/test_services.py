@@ -128,7 +128,8 @@ async def test_a_policy_that_refuses_says_so(tmp_path: Path) -> None:
             await hub.submit("please DROP TABLE users")
 
 
-async def test_a_held_task_that_lost_its_node_waits_for_its_owner(hub: Hub) -> None:
+async def lose_held_task(hub: Hub) -> None:
+    """Task 1 was running on a node that is heard of no more."""
     await hub.node("rex")
     await hub.submit(on_lost=OnLost.HOLD)
     (lease,) = await hub.claim("rex")
@@ -136,9 +137,27 @@ async def test_a_held_task_that_lost_its_node_waits_for_its_owner(hub: Hub) -> N
     await hub.tick()
     for _ in range(8):
         await hub.tick(61)
+
+
+async def test_a_held_task_that_lost_its_node_waits_for_its_owner(hub: Hub) -> None:
+    await lose_held_task(hub)
     assert (await hub.task(1)).state is TaskState.NEEDS_ATTENTION
     again = await hub.services.tasks.retry(1, key=None, by=OPERATOR)
     assert (again.created, again.task.state) == (False, TaskState.QUEUED)
+
+
+async def test_sending_a_task_back_to_the_queue_again_with_its_key_does_nothing(hub: Hub) -> None:
+    await lose_held_task(hub)
+    retry = hub.services.tasks.retry
+    assert (await retry(1, key="k", by=OPERATOR)).task.state is TaskState.QUEUED
+    events = await hub.rows("SELECT count(*) FROM events")
+    repeated = await retry(1, key="k", by=OPERATOR)
+    assert (repeated.created, repeated.task.id) == (False, 1)
+    assert await hub.rows("SELECT count(*) FROM events") == events
+    with pytest.raises(ConflictError, match="not over"):
+        await retry(1, key="another", by=OPERATOR)
+    with pytest.raises(IdempotencyMismatchError):
+        await retry(2, key="k", by=OPERATOR)
 
 
 async def test_giving_up_a_task_that_needs_attention_fails_it(hub: Hub) -> None:
