@@ -49,7 +49,7 @@ def demo(context: click.Context, headless: bool, serve: bool, claude: bool) -> N
     cli_path = _find_claude(session.env) if claude else None
     if serve:
         show = _serve
-    elif headless or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    elif headless or not all(end.isatty() for end in (sys.stdin, sys.stdout, sys.stderr)):
         show = _headless
     else:
         show = _screen

@@ -126,6 +126,23 @@ def test_without_a_terminal_the_demo_is_headless(demo_env: dict[str, str]) -> No
     assert "Every reply arrived" in done.stdout
 
 
+def test_with_a_part_of_a_terminal_the_demo_is_headless(demo_env: dict[str, str]) -> None:
+    """`make demo 2>errors`: the control centre draws on stderr and would have no screen."""
+    terminal, inner = pty.openpty()
+    process = subprocess.Popen(
+        [*MESH, "demo"], env=demo_env, stdin=inner, stdout=inner, stderr=subprocess.DEVNULL
+    )
+    os.close(inner)
+    seen = b""
+    with contextlib.suppress(OSError):  # a terminal whose other side is closed
+        while part := os.read(terminal, 65536):
+            seen += part
+    os.close(terminal)
+
+    assert process.wait(timeout=20) == 0, seen.decode()
+    assert b"Every reply arrived" in seen
+
+
 def test_another_terminal_texts_the_running_demo(demo_env: dict[str, str]) -> None:
     with served(demo_env):
         done = subprocess.run(
