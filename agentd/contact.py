@@ -133,7 +133,7 @@ class Contact:
 
     async def _beat(self) -> None:
         self._standing.news.clear()
-        self._standing.refusal = self._check()
+        self._note_refusal(self._check())
         facts, self._facts = self._facts, None
         reply = await self._hub.heartbeat(
             Heartbeat(
@@ -152,6 +152,13 @@ class Contact:
             await self._crew.take_answer(order)
         if reply.self_test:
             await self._test_itself()
+
+    def _note_refusal(self, refusal: str | None) -> None:
+        if refusal and not self._standing.refusal:
+            logger.warning("takes no work", extra={"reason": refusal})
+        elif self._standing.refusal and not refusal:
+            logger.info("takes work again")
+        self._standing.refusal = refusal
 
     async def _test_itself(self) -> None:
         """An open breaker asks with every heartbeat; the finding goes out with the next one."""

@@ -154,8 +154,8 @@ async def _start_guardian(mark: str, journal: Journal, env: Mapping[str, str]) -
 
 
 def disk_refusal(folder: Path, min_free_mb: int) -> str | None:
-    """Why a full disk keeps this node from taking work."""
-    free_mb = shutil.disk_usage(folder).free // 2**20
-    if free_mb < min_free_mb:
-        return f"only {free_mb} MB free on {folder}, agent.min_free_mb is {min_free_mb}"
-    return None
+    """Why a full disk keeps this node from taking work. It names no figure that changes with every
+    heartbeat: each change is an event of the node."""
+    if shutil.disk_usage(folder).free >= min_free_mb * 2**20:
+        return None
+    return f"less than {min_free_mb} MB free on {folder} (agent.min_free_mb)"

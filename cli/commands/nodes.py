@@ -71,7 +71,10 @@ def state_of(node: NodeStatus) -> str:
         return "away"
     if node.draining:
         return f"draining ({plain(node.drain_note)})" if node.drain_note else "draining"
-    return "ready" if node.accepting else "takes no work"
+    if node.accepting:
+        return "ready"
+    why = node.not_accepting_reason
+    return f"takes no work ({plain(why)})" if why else "takes no work"
 
 
 def _breaker_of(node: Node, now: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cli.doctor.checks.machine import dotted
+from cli.doctor.checks.mesh import why_not
 from cli.doctor.checks.tools import MIN_CLAUDE
 from cli.doctor.finding import Finding, Mark, Verdict, fail, ok, warn
 from common.version import VERSION
@@ -41,9 +42,8 @@ def _presence(node: NodeStatus) -> Verdict:
     if node.draining:
         return warn(f"{node.name} drains: it takes no work", f"mesh undrain {node.name}")
     if not node.accepting:
-        why = node.facts.get("not_accepting_reason")
         return warn(
-            f"{node.name} takes no work{f': {why}' if why else ''}",
+            f"{node.name} takes no work{why_not(node)}",
             f"on {node.name}: mesh doctor; mesh logs agentd",
         )
     return ok(f"{node.name} is there, {node.busy} of {node.slots} slots busy")

@@ -48,6 +48,7 @@ class Node(Struct, frozen=True, kw_only=True):
     instance_id: str | None = None
     facts: dict[str, Any] = {}
     accepting: bool = True
+    not_accepting_reason: str | None = None
     draining: bool = False
     drain_note: str | None = None
     drain_until: Moment | None = None

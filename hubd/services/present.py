@@ -117,6 +117,7 @@ def _node_fields(record: NodeRecord, its_breaker: BreakerRecord) -> dict[str, An
         "instance_id": record.instance_id,
         "facts": msgspec.json.decode(record.facts),
         "accepting": record.accepting,
+        "not_accepting_reason": record.not_accepting_reason,
         "draining": record.draining,
         "drain_note": record.drain_note,
         "drain_until": to_datetime_or_none(record.drain_until),

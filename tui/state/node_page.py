@@ -30,6 +30,7 @@ def node_title(store: Store, node: Node, now: float) -> Cell:
 def node_page(store: Store, node: Node, now: float, zone: tzinfo | None) -> list[Cell]:
     return [
         *_drain(node, now),
+        *_refusal(node),
         *_breaker(node, now, zone),
         *_account(store, node, now, zone),
         *_about(node, now, zone),
@@ -43,6 +44,13 @@ def _drain(node: Node, now: float) -> Iterator[Cell]:
     for_ = f", for {duration(left)} more" if left else ""
     note = f": {node.drain_note}" if node.drain_note else ""
     yield cell(f"draining{for_}{note} · u gives it work again", Role.WARN)
+    yield ()
+
+
+def _refusal(node: Node) -> Iterator[Cell]:
+    if node.accepting or node.draining or not node.not_accepting_reason:
+        return
+    yield cell(f"takes no work: {node.not_accepting_reason}", Role.WARN)
     yield ()
 
 

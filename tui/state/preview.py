@@ -124,6 +124,8 @@ def _node(store: Store, node: Node, now: float) -> Iterator[Cell]:
         yield fact("version", node.version)
     if node.drain_note:
         yield fact("draining", node.drain_note, Role.WARN)
+    elif node.not_accepting_reason:
+        yield fact("declines", node.not_accepting_reason, Role.WARN)
     for task_id in sorted(live):
         task = store.folded.tasks[task_id]
         yield ()

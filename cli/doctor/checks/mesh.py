@@ -9,7 +9,7 @@ from common.clock import to_epoch
 from common.names import default_node_name
 from common.version import VERSION
 from common.wire.messages import MessageState
-from common.wire.nodes import AccountState, BreakerState
+from common.wire.nodes import AccountState, BreakerState, Node
 from common.wire.tasks import LIVE_STATES, Task, TaskState
 
 CLOCK_S = 5.0
@@ -116,8 +116,13 @@ def own_node(here: Here, facts: HubFacts) -> Verdict:
     if node.draining:
         return warn(f"{name} drains: it takes no work", f"mesh undrain {name}")
     if not node.accepting:
-        return warn(f"{name} takes no work", "mesh logs agentd")
+        return warn(f"{name} takes no work{why_not(node)}", "mesh logs agentd")
     return ok(f"{name} reported {max(seen, 0):.0f} s ago")
+
+
+def why_not(node: Node) -> str:
+    """What a node that takes no work gave as its reason."""
+    return f": {node.not_accepting_reason}" if node.not_accepting_reason else ""
 
 
 def stuck(facts: HubFacts) -> Verdict:

@@ -120,6 +120,21 @@ async def test_a_result_waits_on_disk_while_the_hub_is_away(
     assert not list(spool.iterdir())
 
 
+async def test_a_node_whose_disk_is_nearly_full_takes_no_work_and_says_why(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    await hub.offer("never begun")
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal", min_free_mb=10**9) as agent:
+        await hub.until(lambda: len(hub.heartbeats) > 2)
+    assert {beat.accepting for beat in hub.heartbeats} == {False}
+    reasons = {beat.not_accepting_reason for beat in hub.heartbeats} - {"draining"}
+    assert len(reasons) == 1, "each change of the reason is an event of the node"
+    assert (reasons.pop() or "").startswith("less than 1000000000 MB free on ")
+    assert not hub.claims
+    told = [line for line in agent.log() if line["event"] == "takes no work"]
+    assert [line["reason"][:25] for line in told] == ["less than 1000000000 MB f"]
+
+
 @pytest.mark.shutdown
 async def test_a_stop_with_work_in_flight_reports_it_interrupted(
     hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path

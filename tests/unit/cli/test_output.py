@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 
-from cli.commands.nodes import SPAN
+from cli.commands.nodes import SPAN, state_of
 from cli.commands.tasks import TASK_ID
 from cli.output import compact, dollars, first_line, plain, print_table, span
+from common.clock import to_datetime
+from common.wire.nodes import NodeStatus
 
 
 @pytest.mark.parametrize(
@@ -73,3 +78,18 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 def test_what_is_no_task_is_refused(text: str) -> None:
     with pytest.raises(Exception, match="is no task"):
         TASK_ID.convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"online": False}, "away"),
+        ({"draining": True, "drain_note": "on a train"}, "draining (on a train)"),
+        ({"accepting": False, "not_accepting_reason": "no \x1bdisk"}, "takes no work (no disk)"),
+        ({"accepting": False}, "takes no work"),
+        ({}, "ready"),
+    ],
+)
+def test_a_nodes_state_says_why_it_takes_no_work(fields: dict[str, Any], said: str) -> None:
+    node = NodeStatus(name="rex", slots=2, registered_at=to_datetime(0.0), online=True)
+    assert state_of(msgspec.structs.replace(node, **fields)) == said

@@ -375,10 +375,11 @@ FAULTS: list[Case] = [
     (
         "node refuses",
         lambda: mesh.own_node(
-            here(agent=AgentConfig(name="Rex")), hub(nodes=[node(accepting=False)])
+            here(agent=AgentConfig(name="Rex")),
+            hub(nodes=[node(accepting=False, not_accepting_reason="less than 9 MB free")]),
         ),
         Mark.WARN,
-        "takes no work",
+        "takes no work: less than 9 MB free",
         "mesh logs agentd",
     ),
     ("claude", lambda: tools.claude(Claude("claude")), Mark.FAIL, "not found", "npm install"),
@@ -666,6 +667,12 @@ def _status(**fields: Any) -> NodeStatus:
         (_status(online=False), "node", Mark.FAIL, "never"),
         (_status(draining=True), "node", Mark.WARN, "drains"),
         (_status(accepting=False), "node", Mark.WARN, "takes no work"),
+        (
+            _status(accepting=False, not_accepting_reason="no disk"),
+            "node",
+            Mark.WARN,
+            "takes no work: no disk",
+        ),
         (_status(version="0.0.1"), "version", Mark.WARN, "0.0.1"),
         (
             _status(breaker=Breaker(state=BreakerState.OPEN, reason="no disk")),

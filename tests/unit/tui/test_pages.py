@@ -200,6 +200,13 @@ def test_a_nodes_page_gives_the_breakers_evidence() -> None:
         assert part in text
 
 
+def test_a_node_that_takes_no_work_says_why() -> None:
+    rex = node("Rex", accepting=False, not_accepting_reason="less than 2048 MB free")
+    store = loaded(nodes=[rex])
+    assert "takes no work: less than 2048 MB free" in said(node_page(store, rex, NOW, UTC))
+    assert "less than 2048 MB free" in said(preview(store, Ref("node", "Rex"), NOW))
+
+
 def test_the_preview_tells_about_whatever_is_selected() -> None:
     store = loaded(tasks=[task(1)], nodes=[node("Rex")], approvals=[approval(2)])
     assert "#1" in said(preview(store, Ref("task", "1"), NOW))
