@@ -586,13 +586,15 @@ class HubMachine(RuleBasedStateMachine):
 
     # -- directed --------------------------------------------------------------------------------
 
-    @rule(name=node_names, outcome=outcomes)
-    def run_one(self, name: str, outcome: str) -> None:
-        """Beat, claim, start and end one task."""
+    @rule(name=node_names, outcome=outcomes, stop=st.booleans())
+    def run_one(self, name: str, outcome: str, stop: bool) -> None:
+        """Beat, claim, start and end one task, and perhaps stop it when it is over."""
         self._beat(name)
         for lease in self._claim(name, 1):
             self._start(lease.fence)
             self._post(lease.fence, outcome, 0.5, resets_in=600.0)
+            if stop:
+                self.attempted(self.hub.services.tasks.cancel(lease.task.id, by=OPERATOR))
         self.check()
 
     @rule(name=node_names)
@@ -638,9 +640,11 @@ class HubMachine(RuleBasedStateMachine):
         texts=st.sampled_from(
             [("ask publish it",), ("ask sudo reboot",), ("ask publish it", "ask sudo reboot")]
         ),
+        early=st.booleans(),
     )
-    def questions(self, word: str, texts: tuple[str, ...]) -> None:
-        """Older questions are settled, new ones reach the phone, and a bare answer comes back."""
+    def questions(self, word: str, texts: tuple[str, ...], early: bool) -> None:
+        """Older questions are settled, new ones reach the phone, and a bare answer comes back, or
+        one that was written before them comes in after them."""
         for approval in list(self.oracle.seen.approvals.values()):
             if approval.state is ApprovalState.PENDING:
                 request = AnswerApproval(decision=Decision.DENY)
@@ -649,7 +653,7 @@ class HubMachine(RuleBasedStateMachine):
         for text in texts:
             self.text_work(text)
         self.bridge_sends(True)
-        self.text_bare(word, False)
+        self.text_bare(word, early)
 
     @rule(name=node_names)
     def knock(self, name: str) -> None:
@@ -766,9 +770,12 @@ class HubMachine(RuleBasedStateMachine):
         self.do(self.hub.tick(seconds))
         self.check()
 
-    @rule(hours=st.sampled_from([-24, -1, 8]))
-    def clock_jumps(self, hours: int) -> None:
+    @rule(hours=st.sampled_from([-24, -1, 8]), busy=st.booleans())
+    def clock_jumps(self, hours: int, busy: bool) -> None:
         """A jump expires nothing at its first tick."""
+        if busy:
+            self.submit(False, None, Priority.HIGH, False, False)
+            self.claim_start("archon")
         live = {t.id for t in self.tasks(*LIVE_STATES)}
         self.do(self.hub.tick())
         live &= {t.id for t in self.oracle.look().tasks.values() if t.state in LIVE_STATES}

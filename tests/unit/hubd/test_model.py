@@ -14,18 +14,8 @@ from tests.unit.hubd.mutants import MUTANTS
 PARTS = 6
 EXAMPLES = 250
 STEPS = 16
-TRIES = 14
+TRIES = 30
 TRY_EXAMPLES = 60
-FIRST = {
-    "a_clock_jump_expires_leases": 1,
-    "a_finished_task_can_be_stopped": 6,
-    "a_provider_limit_counts_as_a_node_fault": 13,
-    "a_yes_may_come_before_its_question": 2,
-    "all_start_at_once_after_the_reset": 7,
-    "the_fence_is_not_checked": 1,
-    "the_lease_is_not_released_with_the_task": 7,
-}
-"""Another stream of examples to try first where stream 0 comes upon the fault late."""
 
 COMMON = settings(
     deadline=None,
@@ -65,14 +55,17 @@ def test_the_model_notices_a_hub_in_which(
     """Each fault makes an invariant fail, and not the model itself.
 
     Several short streams: where one comes upon a fault late, it may be hundreds of examples late.
+    What a seed draws also depends on the modules that are loaded (hypothesis takes constants from
+    them), so there are streams enough for the rarest: one example in a hundred meets it, and
+    1,800 miss it once in some ten million runs.
     """
     MUTANTS[name](monkeypatch)
     with pytest.raises(AssertionError):
-        run_streams(stage, first=FIRST.get(name, 0))
+        run_streams(stage)
 
 
-def run_streams(stage: Stage, first: int) -> None:
-    for number in sorted(range(TRIES), key=lambda n: n != first):
+def run_streams(stage: Stage) -> None:
+    for number in range(TRIES):
         run_state_machine_as_test(
             machine(stage, number),
             settings=settings(
