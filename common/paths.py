@@ -95,15 +95,19 @@ def refuse_if_shared(path: Path) -> None:
 
 
 def write_private_file(path: Path, content: str) -> None:
-    """Write `content` with mode 0600, whole or not at all."""
+    """Write `content` with mode 0600, whole or not at all; a failure leaves nothing behind."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def read_private_file(path: Path) -> str:

@@ -7,12 +7,15 @@ Both get a new epoch, so no fence and no event id is ever given out twice.
 
 from __future__ import annotations
 
-import os
-import secrets
+import logging
 import sqlite3
 from pathlib import Path
 
 import msgspec
+
+from common.paths import write_private_file
+
+logger = logging.getLogger(__name__)
 
 META = "SELECT value FROM meta WHERE key = :key"
 SET_META = """
@@ -43,16 +46,7 @@ def read_marks(path: Path) -> Marks | None:
 
 
 def write_marks(path: Path, marks: Marks) -> None:
-    target = marks_path(path)
-    # A name of its own: `mesh-hubd token` may write the marks while the hub does.
-    temporary = target.with_name(f"{target.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(handle, msgspec.json.encode(marks))
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    temporary.replace(target)
+    write_private_file(marks_path(path), msgspec.json.encode(marks).decode())
 
 
 def _meta_int(conn: sqlite3.Connection, key: str) -> int:
@@ -69,7 +63,15 @@ def current_marks(conn: sqlite3.Connection) -> Marks:
 
 
 def save_marks(conn: sqlite3.Connection, path: Path) -> None:
-    write_marks(path, current_marks(conn))
+    """Note how far the database has come.
+
+    A full disk must not end what works without new marks: with older ones the database still
+    goes on in its epoch.
+    """
+    try:
+        write_marks(path, current_marks(conn))
+    except OSError as error:
+        logger.warning("marks not saved", extra={"error": str(error)})
 
 
 def next_epoch(here: Marks, noted: Marks | None) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,17 @@ def test_a_private_file_is_written_whole_and_read_back(tmp_path: Path) -> None:
     write_private_file(file, "two\n")
     assert read_private_file(file) == "two\n"
     assert file.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_private_file_that_could_not_be_written_leaves_the_old_one_and_nothing_else(
+    tmp_path: Path, full_disk: Callable[[], AbstractContextManager[None]]
+) -> None:
+    file = tmp_path / "operator.token"
+    write_private_file(file, "one\n")
+    with full_disk(), pytest.raises(OSError, match="too large"):
+        write_private_file(file, "two\n")
+    assert read_private_file(file) == "one\n"
     assert list(tmp_path.iterdir()) == [file]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,22 @@ def _event(seq: int) -> Event:
 async def test_readers_cannot_write(database: Database) -> None:
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         await database.read(lambda view: view.conn.execute("DELETE FROM events").fetchall())
+
+
+async def test_marks_that_cannot_be_saved_end_nothing_and_leave_nothing_behind(
+    database: Database, tmp_path: Path, full_disk: Callable[[], AbstractContextManager[None]]
+) -> None:
+    await database.write(note("a"))  # type: ignore[arg-type, func-returns-value]
+    await database.save_marks()
+    before = epoch.read_marks(database.path)
+    files = set(tmp_path.iterdir())
+    await database.write(note("b"))  # type: ignore[arg-type, func-returns-value]
+    with full_disk():
+        await database.save_marks()
+    assert epoch.read_marks(database.path) == before
+    assert set(tmp_path.iterdir()) == files
+    async with open_database(database.path, clock=FakeClock()) as again:
+        assert again.epoch == database.epoch
 
 
 async def test_a_full_disk_is_said_and_survived(database: Database) -> None:
