@@ -168,7 +168,10 @@ def _park(
         raise InvalidError("a parked attempt must name the approval_code of a question it asked")
     if question.state is ApprovalState.WITHDRAWN:
         raise ConflictError(f"{question.code} was withdrawn")
-    end_attempt(tx, env, attempt, Outcome.PARKED, request=request, classed=Outcome.PARKED)
+    end_attempt(
+        tx, env, attempt, Outcome.PARKED, request=request, classed=Outcome.PARKED,
+        parked_for=question.id,
+    )  # fmt: skip
     changes = _task_changes(task, attempt, request, totals) | retry.given_back(task)
     changes |= {"error": None, "sticky": True, "approval_code": question.code}
     if "session_id" not in changes and task.session_id is None:
@@ -207,9 +210,11 @@ def end_attempt(
     request: PostResult | None = None,
     resets_at: float | None = None,
     evidence: str = "",
+    parked_for: int | None = None,
 ) -> AccountRecord | None:
     """Close an attempt and let breaker and account hear of it; `classed` None says nothing of
-    either. Returns the account if it has a record."""
+    either. Its questions are withdrawn, but for the one whose answer the task is `parked_for`.
+    Returns the account if it has a record."""
     ended = replace(attempt, ended_at=tx.now, lease_until=None, outcome=outcome)
     if request is not None:
         ended = replace(
@@ -223,6 +228,7 @@ def end_attempt(
         )
         evidence = evidence or request.error or outcome
     attempts.update(tx.conn, ended)
+    journal.withdraw_asked(tx, attempt, but=parked_for)
     _tell_breaker(tx, env, attempt, classed, f"#{attempt.task_id}: {evidence or outcome}"[:300])
     if classed in breaker.HEALTHY or classed is Outcome.NODE_FAULT:
         _count_success(tx, attempt.node, ok=classed in breaker.HEALTHY)
@@ -341,7 +347,11 @@ def _record_cost_only(tx: Tx, env: Env, attempt: AttemptRecord, request: PostRes
 def lose(
     tx: Tx, env: Env, task: TaskRecord, attempt: AttemptRecord, *, node_beats: bool, reason: str
 ) -> TaskRecord:
-    """T13: give an attempt up. Only a node that beats and lost it is at fault."""
+    """T13: give an attempt up. Only a node that beats and lost it is at fault.
+
+    A yes it went on with is spent: nobody knows whether the call was made, so the next attempt
+    has to ask for it again.
+    """
     classed = Outcome.NODE_FAULT if node_beats else None
     end_attempt(tx, env, attempt, Outcome.LOST, classed=classed, evidence=reason)
     fate = retry.after_loss(task)
@@ -356,6 +366,7 @@ def lose(
             "outcome": Outcome.LOST.value,
             "last_node": attempt.node,
             "wait_reason": "its node was lost",
+            "resume_approval": None,
             "error": f"lost on {attempt.node}: {reason}",
             "sticky": must_stay(task),
         }

@@ -23,6 +23,7 @@ from hubd.domain.lifecycle import EDGES, Cause, Move, advance
 from hubd.domain.records import (
     AccountRecord,
     ApprovalRecord,
+    AttemptRecord,
     BreakerRecord,
     NodeRecord,
     TaskRecord,
@@ -153,6 +154,13 @@ def withdraw_questions(tx: Tx, task: TaskRecord) -> None:
     """A task that ended needs no answers any more."""
     for approval in approvals.of_task(tx.conn, task.id):
         withdraw(tx, approval)
+
+
+def withdraw_asked(tx: Tx, attempt: AttemptRecord, *, but: int | None = None) -> None:
+    """An attempt that is over can take no answer, except to the question `but` it parked for."""
+    for approval in approvals.of_task(tx.conn, attempt.task_id):
+        if approval.fence == attempt.fence and approval.id != but:
+            withdraw(tx, approval)
 
 
 def withdraw(tx: Tx, approval: ApprovalRecord) -> None:

@@ -170,7 +170,7 @@ def _count_probe(tx: Tx, env: Env, view: NodeView, views: Iterable[NodeView], fe
 
 
 def spec(tx: Tx, task: TaskRecord, node: str) -> TaskSpec:
-    """All a node needs to know; the session only where it is."""
+    """All a node needs to know; the session, and the answer it waits for, only where it is."""
     here = task.session_node == node
     return TaskSpec(
         id=task.id,
@@ -185,7 +185,7 @@ def spec(tx: Tx, task: TaskRecord, node: str) -> TaskSpec:
         continue_of=task.continue_of,
         max_cost_usd=task.max_cost_usd,
         timeout_s=task.timeout_s,
-        resume=_resume(tx, task),
+        resume=_resume(tx, task) if here or task.session_id is None else None,
         files=list(task.files),
     )
 

@@ -123,6 +123,8 @@ class HubMachine(RuleBasedStateMachine):
         self.asks = 0
         self.asked: dict[int, list[str]] = {}
         self.claimed: dict[int, str] = {}
+        self.resumes: dict[int, str] = {}
+        self.spent: dict[str, int] = {}
         self._open()
         self.oracle = Oracle(self.path, self.hub.database.epoch)
 
@@ -421,6 +423,8 @@ class HubMachine(RuleBasedStateMachine):
             assert len(leases) <= 1, "I9: more than one first task after the pause"
         for lease in leases:
             self.leases[lease.fence] = (name, lease.task.id)
+            if lease.task.resume is not None:
+                self.resumes[lease.fence] = lease.task.resume.code
         self.check()
         return leases
 
@@ -438,6 +442,9 @@ class HubMachine(RuleBasedStateMachine):
         assert not isinstance(answer, HubError), f"a start was refused: {answer}"
         wanted = "applied" if task.state is TaskState.LEASED else "duplicate"
         assert answer.status == wanted
+        if fence in self.resumes:
+            first = self.spent.setdefault(self.resumes[fence], fence)
+            assert first == fence, "I10: one yes for two attempts"
         return True
 
     @precondition(lambda self: self.leases)
@@ -714,6 +721,24 @@ class HubMachine(RuleBasedStateMachine):
                 self._post(fence, Outcome.OK, 0.75)
         self.check()
 
+    @rule(name=node_names)
+    def lost_with_its_yes(self, name: str) -> None:
+        """A task parks, gets its yes, goes on with it, and is lost; somebody runs it again."""
+        self._make_ready(name)
+        self.submit(False, name, Priority.HIGH, False, False)
+        for lease in self._claim(name, 1):
+            self._start(lease.fence)
+            self.check()
+            self.ask(self._place(lease.fence, self.tasks(TaskState.RUNNING)), False, False)
+            asked = [t for t in self.tasks(TaskState.RUNNING) if t.fence in self.asked]
+            self.park(self._place(lease.fence, asked))
+            self.answer(0, True, True)
+        self.claim_start(name)
+        self.go_silent(False, True)
+
+    def _place(self, fence: int, tasks: list[TaskRecord]) -> int:
+        return [task.fence for task in tasks].index(fence)
+
     @rule()
     def poison(self) -> None:
         """One task after another is lost with its node, again and again."""
@@ -842,3 +867,4 @@ class HubMachine(RuleBasedStateMachine):
         self.oracle = Oracle(self.path, self.hub.database.epoch, **remembered)
         self.claimed = {i: c for i, c in self.claimed.items() if i in self.oracle.seen.outbox}
         self.asked = {}
+        self.resumes, self.spent = {}, {}

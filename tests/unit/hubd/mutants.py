@@ -198,6 +198,18 @@ def a_yes_may_come_before_its_question(patch: Patch) -> None:
 
 
 @mutant
+def a_spent_yes_is_given_out_again(patch: Patch) -> None:
+    real = journal.move_task
+
+    def move_task(tx: Tx, env: Any, task: Any, move: Move, cause: Any, **more: Any) -> Any:
+        if move is Move.LOST:
+            more.pop("resume_approval", None)
+        return real(tx, env, task, move, cause, **more)
+
+    patch.setattr(journal, "move_task", move_task)
+
+
+@mutant
 def a_bare_yes_is_enough_for_high_risk(patch: Patch) -> None:
     patch.setattr(rules, "_unless_risky", lambda approval, decision: rules.Answer(approval))
 

@@ -509,6 +509,41 @@ async def test_a_question_answered_before_the_park_resumes_at_once(hub: Hub) -> 
         await hub.result(lease.fence, "rex", "parked")
 
 
+async def test_a_yes_that_a_lost_attempt_went_on_with_is_not_given_out_again(hub: Hub) -> None:
+    fence, code = await asking_attempt(hub)
+    await hub.result(fence, "rex", "parked", session_id="s-1", approval_code=code)
+    await answer(hub, code, YES)
+    (resumed,) = await hub.claim("rex")
+    assert resumed.task.resume is not None
+    await hub.start(resumed.fence, "rex", session_id="s-1")
+    await hub.node("archon")
+    while (await hub.task(1)).state is not TaskState.QUEUED:
+        await hub.tick(10)
+        await hub.beat("archon")
+    (again,) = await hub.claim("archon")
+    assert (again.task.session_id, again.task.resume) == (None, None)
+    assert again.task.prompt == "do it"
+
+
+async def test_a_question_ends_with_the_attempt_that_asked_it(hub: Hub) -> None:
+    fence, code = await asking_attempt(hub)
+    await hub.result(fence, "rex", "interrupted")
+    assert (await hub.task(1)).state is TaskState.QUEUED
+    with pytest.raises(AlreadyAnsweredError, match="withdrawn"):
+        await answer(hub, code, YES)
+
+
+async def test_a_park_withdraws_what_else_was_asked(hub: Hub) -> None:
+    fence, code = await asking_attempt(hub)
+    request = Ask(kind="tool", summary="Bash: ls", detail="ls", tool="Bash", ask_id="b")
+    other = await hub.services.attempts.ask(fence, request, by=node_actor("rex"))
+    await hub.result(fence, "rex", "parked", session_id="s-1", approval_code=code)
+    (pending,) = (await hub.services.approvals.list(ApprovalState.PENDING)).approvals
+    assert pending.code == code
+    with pytest.raises(AlreadyAnsweredError):
+        await answer(hub, other.code, YES)
+
+
 async def test_an_answer_to_something_else_than_was_shown_is_refused(hub: Hub) -> None:
     task = await hub.submit(approval=True)
     with pytest.raises(ConflictError):
