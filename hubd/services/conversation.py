@@ -237,15 +237,16 @@ def _fail(tx: Tx, row: OutboxRow, error: str) -> None:
 
 
 def resolve_outbox(tx: Tx, item_id: int, request: OutboxOutcome) -> OutboxRow:
-    """What became of a reply. Once sent it stays sent; that it was sent is believed from any
-    claim, that it was not only from the current one."""
+    """What became of a reply. That it was sent is believed from any claim, that it was not only
+    from the current one. Messages may find out later that what it sent never arrived: then the
+    claim that said `sent` says `failed`. Nothing else undoes `sent`."""
     row = conversation.find_outbox(tx.conn, item_id)
     if row is None:
         raise NotFoundError(f"there is no outbox item {item_id}")
     state = OUTCOMES.get(request.outcome)
     if state is None:
         raise InvalidError("outcome must be sent, failed or unknown")
-    if row.state == MessageState.SENT or row.state == state:
+    if row.state == state or (row.state == MessageState.SENT and not _undoes(row, request)):
         return row
     if state is not MessageState.SENT and request.claim != row.claim:
         raise ConflictError(f"outbox item {item_id} was claimed again: this claim is over")
@@ -253,6 +254,7 @@ def resolve_outbox(tx: Tx, item_id: int, request: OutboxOutcome) -> OutboxRow:
     done = replace(
         row,
         state=state.value,
+        claim=request.claim or row.claim,
         guid=guids[0] if guids else row.guid,
         row_order=request.order,
         error=request.error,
@@ -264,6 +266,10 @@ def resolve_outbox(tx: Tx, item_id: int, request: OutboxOutcome) -> OutboxRow:
     for guid in guids:
         conversation.put_bubble(tx.conn, guid, row.task_id, row.approval_id)
     return done
+
+
+def _undoes(row: OutboxRow, request: OutboxOutcome) -> bool:
+    return request.outcome == "failed" and request.claim == row.claim
 
 
 class Bridges:

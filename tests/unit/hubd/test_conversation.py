@@ -347,6 +347,18 @@ async def test_a_claimed_reply_comes_again_when_its_bridge_died(hub: Hub) -> Non
     assert (await hub.services.outbox.resolve(first[0].id, late, by=BRIDGE)).state.value == "sent"
 
 
+async def test_a_reply_that_was_sent_and_never_arrived_has_failed(hub: Hub) -> None:
+    await hub.text("tidy")
+    (item,) = (await hub.services.outbox.claim(ClaimOutbox(wait_s=0), by=BRIDGE)).items
+    resolve = hub.services.outbox.resolve
+    await resolve(item.id, OutboxOutcome(outcome="sent", claim=item.claim, guid="g"), by=BRIDGE)
+    unsure = OutboxOutcome(outcome="unknown", claim=item.claim)
+    assert (await resolve(item.id, unsure, by=BRIDGE)).state.value == "sent"
+    failed = OutboxOutcome(outcome="failed", claim=item.claim, error="not delivered (error 22)")
+    message = await resolve(item.id, failed, by=BRIDGE)
+    assert (message.state.value, message.error) == ("failed", "not delivered (error 22)")
+
+
 async def test_an_unknown_outcome_word_is_refused(hub: Hub) -> None:
     await hub.text("tidy")
     with pytest.raises(InvalidError):
