@@ -51,10 +51,14 @@ class Attempts:
         return await self._dispatcher.claim(node, request)
 
     async def start(self, fence: int, request: StartAttempt, *, by: Actor) -> Applied:
-        """Only after this returned may a process be spawned. Raises FencedError."""
-        return await self._database.write(
+        """Only after this returned may a process be spawned. Raises FencedError, also for a task
+        somebody stopped in the meantime."""
+        started = await self._database.write(
             lambda tx: start_attempt(tx, self._env, fence, by.name, request)
         )
+        if started is None:
+            raise fenced(fence)
+        return started
 
     async def output(self, fence: int, request: PostOutput, *, by: Actor) -> Applied:
         """Append live output; a batch that was seen is `duplicate`. Raises FencedError, and
@@ -117,9 +121,15 @@ def _current(tx: Tx, fence: int, node: str) -> tuple[AttemptRecord, TaskRecord]:
     return attempt, task
 
 
-def start_attempt(tx: Tx, env: Env, fence: int, node: str, request: StartAttempt) -> Applied:
-    """T5; starting twice is fine."""
+def start_attempt(
+    tx: Tx, env: Env, fence: int, node: str, request: StartAttempt
+) -> Applied | None:
+    """T5; starting twice is fine. None for a task that is being stopped: a node that asks again
+    has spawned nothing yet (its first answer was lost), so the attempt ends here."""
     attempt, task = _current(tx, fence, node)
+    if task.cancel_requested:
+        ending.stop_unstarted(tx, env, task, attempt)
+        return None
     if task.state is not TaskState.LEASED:
         return DUPLICATE
     until = tx.now + env.config.hub.lease_s

@@ -344,6 +344,15 @@ def _record_cost_only(tx: Tx, env: Env, attempt: AttemptRecord, request: PostRes
         journal.save_task(tx, env, task, changed, "task.cost_recorded", detail)
 
 
+def stop_unstarted(tx: Tx, env: Env, task: TaskRecord, attempt: AttemptRecord) -> TaskRecord:
+    """T16: a stop reached the task before its node spawned anything."""
+    end_attempt(tx, env, attempt, Outcome.KILLED, classed=None)
+    detail = {"node": attempt.node, "fence": attempt.fence}
+    return journal.move_task(
+        tx, env, task, Move.KILLED, Cause.NODE, detail=detail, outcome=Outcome.KILLED.value
+    )
+
+
 def lose(
     tx: Tx, env: Env, task: TaskRecord, attempt: AttemptRecord, *, node_beats: bool, reason: str
 ) -> TaskRecord:

@@ -439,6 +439,9 @@ class HubMachine(RuleBasedStateMachine):
         if task is None:
             assert isinstance(answer, FencedError), "I11: an attempt that is over was started"
             return False
+        if task.cancel_requested:
+            assert isinstance(answer, FencedError), "I11: a stopped task was started"
+            return False
         assert not isinstance(answer, HubError), f"a start was refused: {answer}"
         wanted = "applied" if task.state is TaskState.LEASED else "duplicate"
         assert answer.status == wanted

@@ -25,7 +25,7 @@ from common.wire.nodes import (
     OutputKind,
     PostOutput,
 )
-from common.wire.tasks import OnLost, TaskState, Usage
+from common.wire.tasks import OnLost, Outcome, TaskState, Usage
 from hubd.errors import (
     AlreadyAnsweredError,
     ConflictError,
@@ -450,6 +450,20 @@ async def test_a_token_is_good_also_while_the_disk_is_full(hub: Hub) -> None:
     hub.database.write = full  # type: ignore[method-assign]
     assert await hub.services.tokens.verify(issued.token) is not None
     hub.database.write = real  # type: ignore[method-assign]
+
+
+async def test_a_start_asked_for_again_does_not_begin_what_was_stopped_meanwhile(hub: Hub) -> None:
+    await hub.node("rex")
+    await hub.submit()
+    (lease,) = await hub.claim("rex")
+    await hub.start(lease.fence, "rex")
+    await hub.services.tasks.cancel(1, by=OPERATOR)
+    for _ in range(2):
+        with pytest.raises(FencedError):
+            await hub.start(lease.fence, "rex")
+    task = await hub.task(1)
+    assert (task.state, task.outcome) == (TaskState.CANCELLED, Outcome.KILLED)
+    assert [attempt.outcome for attempt in task.attempts] == ["killed"]
 
 
 # -- questions in flight ------------------------------------------------------------------------
