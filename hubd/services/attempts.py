@@ -121,9 +121,7 @@ def _current(tx: Tx, fence: int, node: str) -> tuple[AttemptRecord, TaskRecord]:
     return attempt, task
 
 
-def start_attempt(
-    tx: Tx, env: Env, fence: int, node: str, request: StartAttempt
-) -> Applied | None:
+def start_attempt(tx: Tx, env: Env, fence: int, node: str, request: StartAttempt) -> Applied | None:
     """T5; starting twice is fine. None for a task that is being stopped: a node that asks again
     has spawned nothing yet (its first answer was lost), so the attempt ends here."""
     attempt, task = _current(tx, fence, node)

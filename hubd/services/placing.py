@@ -48,6 +48,7 @@ def run_pass(tx: Tx, env: Env, offers: dict[str, int]) -> Placed:
     heap = [(-rank, task_id, index) for index, (_, rank, task_id) in enumerate(heads)]
     heapq.heapify(heap)
     count = 0
+    passed_over: set[int] = set()
     while heap:
         _, task_id, index = heapq.heappop(heap)
         lane = heads[index][0]
@@ -57,8 +58,11 @@ def run_pass(tx: Tx, env: Env, offers: dict[str, int]) -> Placed:
         if count == MAX_LEASES:
             placed.more = True
             break
-        count += _place(tx, env, task_id, view, views, placed)
-        following = tasks.first_of_lane(tx.conn, lane, tx.now, skip=task_id)
+        if _place(tx, env, task_id, view, views, placed):
+            count += 1
+        else:
+            passed_over.add(task_id)
+        following = tasks.first_of_lane(tx.conn, lane, tx.now, skip=passed_over)
         if following is not None:
             heapq.heappush(heap, (-following[0], following[1], index))
     return placed
@@ -87,15 +91,15 @@ def _place(
     view: NodeView,
     views: dict[str, NodeView],
     placed: Placed,
-) -> int:
+) -> bool:
     task = tasks.find(tx.conn, task_id)
     assert task is not None
     if not _is_allowed(tx, task):
         logger.error("gated task without its yes in the queue", extra={"task": task_id})
-        return 0
+        return False
     lease = lease_task(tx, env, task, view, views.values())
     placed.leases.setdefault(view.node.name, []).append(lease)
-    return 1
+    return True
 
 
 def _is_allowed(tx: Tx, task: TaskRecord) -> bool:

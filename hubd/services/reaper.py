@@ -193,14 +193,14 @@ def refresh_reasons(tx: Tx, env: Env) -> None:
     """Keep the shown reason of the first waiting tasks true."""
     waiting_tasks = tasks.in_state(tx.conn, [TaskState.QUEUED], REASONS_FOR)
     views = waiting.node_views(tx, env) if waiting_tasks else {}
-    reasons: dict[str, str] = {}
+    reasons: dict[tuple[str, str | None], str] = {}
     for task in waiting_tasks:
         if task.not_before is not None and task.not_before > tx.now:
             continue
-        lane = tasks.lane_of(task).key
-        if lane not in reasons:
-            reasons[lane] = waiting.look(tx, env, task, views).reason
-        reason = reasons[lane]
+        alike = (tasks.lane_of(task).key, task.session_id)
+        if alike not in reasons:
+            reasons[alike] = waiting.look(tx, env, task, views).reason
+        reason = reasons[alike]
         if reason != task.wait_reason:
             changed = replace(task, wait_reason=reason, updated_at=tx.now)
             journal.save_task(tx, env, task, changed, "task.waiting", {"reason": reason})

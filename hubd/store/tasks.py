@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
@@ -42,18 +43,27 @@ UPDATE_IF = (
 )
 FIND_KEY = "SELECT body_hash, task_id FROM submissions WHERE key = :key"
 INSERT_KEY = "INSERT INTO submissions (key, body_hash, task_id) VALUES (:key, :body_hash, :task_id)"
-LANE_HEADS = """
-SELECT l.lane, t.rank, t.id FROM lanes l JOIN tasks t WHERE {lanes} AND t.id = (
-    SELECT id FROM tasks WHERE state = 'queued' AND lane = l.lane
-    AND (not_before IS NULL OR not_before <= :now) ORDER BY rank DESC, id LIMIT 1)
+_LIVE = "('leased', 'running', 'cancelling', 'unknown')"
+# Two runs of one session would write over each other: its next task waits for the one that runs.
+SESSION_USER = f"""
+SELECT live.id FROM tasks live WHERE live.node = {{task}}.session_node
+AND live.session_id = {{task}}.session_id AND live.state IN {_LIVE}
+"""
+_READY = f"""
+q.state = 'queued' AND (q.not_before IS NULL OR q.not_before <= :now)
+AND (q.session_id IS NULL OR NOT EXISTS ({SESSION_USER.format(task="q")}))
+"""
+LANE_HEADS = f"""
+SELECT l.lane, t.rank, t.id FROM lanes l JOIN tasks t WHERE {{lanes}} AND t.id = (
+    SELECT q.id FROM tasks q WHERE q.lane = l.lane AND {_READY}
+    ORDER BY q.rank DESC, q.id LIMIT 1)
 """
 ALL_LANES = "l.queued > 0"
 LANES_OF_FEW = "l.queued > 0 AND (l.pinned_node IS NULL OR l.pinned_node IN ({marks}))"
 FEW_NODES = 50
-FIRST_OF_LANE = """
-SELECT rank, id FROM tasks
-WHERE state = 'queued' AND lane = :lane AND (not_before IS NULL OR not_before <= :now)
-AND id <> :skip ORDER BY rank DESC, id LIMIT 1
+FIRST_OF_LANE = f"""
+SELECT q.rank, q.id FROM tasks q WHERE q.lane = :lane AND {_READY}
+AND q.id NOT IN (SELECT value FROM json_each(:skip)) ORDER BY q.rank DESC, q.id LIMIT 1
 """
 NEXT_DUE = """
 SELECT min(not_before) FROM tasks WHERE state = 'queued' AND not_before > :now
@@ -62,6 +72,7 @@ AHEAD = """
 SELECT count(*) FROM tasks WHERE state = 'queued' AND lane = :lane
 AND (rank > :rank OR (rank = :rank AND id < :id))
 """
+WHO_USES_SESSION = f"SELECT ({SESSION_USER.format(task='t')}) FROM tasks t WHERE t.id = :id"
 COUNTS = "SELECT state, tasks FROM task_counts WHERE tasks > 0"
 SET_RESULT = """
 INSERT INTO results (task_id, text) VALUES (:task_id, :text)
@@ -73,7 +84,6 @@ SELECT node, count(*) FROM tasks
 WHERE state IN ('leased', 'running', 'cancelling', 'unknown') GROUP BY node
 """
 
-_LIVE = "('leased', 'running', 'cancelling', 'unknown')"
 _UNFINISHED = (
     "('queued', 'waiting_approval', 'needs_attention', "
     "'leased', 'running', 'cancelling', 'unknown')"
@@ -143,10 +153,10 @@ def parse_lane(key: str) -> Lane:
 
 
 def first_of_lane(
-    conn: sqlite3.Connection, lane: Lane, now: float, *, skip: int
+    conn: sqlite3.Connection, lane: Lane, now: float, *, skip: Collection[int]
 ) -> tuple[int, int] | None:
-    """Rank and id of the task served next; `skip` is one that cannot be."""
-    params = {"lane": lane.key, "now": now, "skip": skip}
+    """Rank and id of the task served next; those in `skip` cannot be."""
+    params = {"lane": lane.key, "now": now, "skip": json.dumps(sorted(skip))}
     rows = conn.execute(FIRST_OF_LANE, params).fetchall()
     return rows[0] if rows else None
 
@@ -161,6 +171,15 @@ def ahead(conn: sqlite3.Connection, task: TaskRecord) -> int:
     """How many tasks of its lane are served before it."""
     params = {"lane": lane_of(task).key, "rank": RANK[task.priority], "id": task.id}
     return int(conn.execute(AHEAD, params).fetchall()[0][0])
+
+
+def session_user(conn: sqlite3.Connection, task: TaskRecord) -> int | None:
+    """The task that works in this one's session now."""
+    if task.session_id is None:
+        return None
+    rows = conn.execute(WHO_USES_SESSION, {"id": task.id}).fetchall()
+    user: int | None = rows[0][0] if rows else None
+    return user
 
 
 def counts(conn: sqlite3.Connection) -> dict[TaskState, int]:

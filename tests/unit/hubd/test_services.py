@@ -274,9 +274,37 @@ async def test_a_claim_costs_the_same_however_much_is_finished(hub: Hub) -> None
     heads = tasks.LANE_HEADS.format(lanes=tasks.ALL_LANES)
     for sql in (heads, tasks.FIRST_OF_LANE, tasks.AHEAD, tasks.LIVE_BY_NODE):
         names = ("now", "lane", "skip", "rank", "id")
-        plan = await hub.rows(f"EXPLAIN QUERY PLAN {sql}", dict.fromkeys(names, 1))
+        plan = await hub.rows(f"EXPLAIN QUERY PLAN {sql}", dict.fromkeys(names, "1"))
         for *_, step in plan:
             assert "SCAN tasks" not in step or "USING" in step, step
+
+
+async def test_tasks_that_are_not_what_was_approved_hold_up_nobody(hub: Hub) -> None:
+    await hub.node("rex", slots=9)
+    for _ in range(3):
+        task = await hub.submit(approval=True)
+        await answer(hub, task.approval_code or "", YES)
+    honest = await hub.submit()
+    await hub.database.write(
+        lambda tx: tx.conn.execute("UPDATE tasks SET prompt = 'rm' WHERE id < 3") and None
+    )
+    assert [lease.task.id for lease in await hub.claim("rex")] == [3, honest.id]
+
+
+async def test_two_tasks_of_one_conversation_run_one_after_the_other(hub: Hub) -> None:
+    await hub.node("rex", slots=4)
+    await hub.submit()
+    await hub.run_one("rex", session_id="s-1")
+    for text in ("and this", "and that", "and those"):
+        await hub.submit(text, continue_of=1)
+    other = await hub.submit("something else")
+    (first, beside) = await hub.claim("rex")
+    assert (first.task.id, beside.task.id) == (2, other.id)
+    assert (await hub.services.tasks.why(3)).reason == "#2 works in the same conversation"
+    waiting = asyncio.create_task(hub.claim("rex", wait_s=30))
+    await hub.start(first.fence, "rex", session_id="s-1")
+    await hub.result(first.fence, "rex", session_id="s-1")
+    assert [lease.task.id for lease in await waiting] == [3]
 
 
 # -- accounts and breakers ----------------------------------------------------------------------
