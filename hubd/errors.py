@@ -63,6 +63,13 @@ class FencedError(HubError):
     status = 409
 
 
+class SupersededError(HubError):
+    """Another agent speaks for the node: end every attempt and stay away."""
+
+    code = "superseded"
+    status = 409
+
+
 class AlreadyAnsweredError(HubError):
     """Somebody answered first; `detail` says who, when and what."""
 

@@ -111,6 +111,7 @@ ERROR_WORDS: Mapping[str, str] = {
     "rate_limited": "Too many requests, or calls that stay open, with one token.",
     "stopping": "The hub is stopping: try again in a moment.",
     "storage_full": "The hub's disk is full, or too nearly so for new work.",
+    "superseded": "Another agent has registered under this node's name since, and reports.",
     "token_in_url": "A token in the URL, where logs keep it: revoke it.",
     "too_large": "The body is too large.",
     "unauthorized": "No token, or one that is wrong, revoked or expired.",

@@ -13,7 +13,13 @@ from common.wire.nodes import (
     Registered,
     RegisterNode,
 )
-from hubd.errors import ForbiddenError, InvalidError, NotFoundError
+from hubd.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    SupersededError,
+)
 from hubd.routes.api import Api, Call, Nothing
 from hubd.services.attempts import Attempts
 from hubd.services.nodes import Nodes
@@ -30,7 +36,7 @@ def _add_for_nodes(api: Api, nodes: Nodes, attempts: Attempts) -> None:
         "POST /v1/nodes/<name>/register",
         body=RegisterNode,
         answers={200: Registered},
-        errors=(ForbiddenError, InvalidError),
+        errors=(ForbiddenError, InvalidError, SupersededError),
     )
     async def register_node(call: Call[RegisterNode, Nothing], name: str) -> Registered:
         """Introduce a node and learn the hub's terms."""
@@ -40,7 +46,7 @@ def _add_for_nodes(api: Api, nodes: Nodes, attempts: Attempts) -> None:
         "POST /v1/nodes/<name>/heartbeat",
         body=Heartbeat,
         answers={200: HeartbeatReply},
-        errors=(NotFoundError, ForbiddenError),
+        errors=(NotFoundError, ForbiddenError, ConflictError),
     )
     async def heartbeat(call: Call[Heartbeat, Nothing], name: str) -> HeartbeatReply:
         """Renew the leases of the attempts listed; the answer carries orders."""
@@ -50,7 +56,7 @@ def _add_for_nodes(api: Api, nodes: Nodes, attempts: Attempts) -> None:
         "POST /v1/nodes/<name>/claim",
         body=Claim,
         answers={200: Claimed},
-        errors=(NotFoundError, ForbiddenError),
+        errors=(NotFoundError, ForbiddenError, ConflictError),
         waits=True,
     )
     async def claim_work(call: Call[Claim, Nothing], name: str) -> Claimed:

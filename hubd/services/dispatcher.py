@@ -13,6 +13,7 @@ from hubd.domain.lifecycle import Cause, Move
 from hubd.errors import NotFoundError
 from hubd.services import ending, placing
 from hubd.services.env import Env
+from hubd.services.instances import refuse_other
 from hubd.store import attempts, nodes
 from hubd.store.database import Database
 from hubd.store.transaction import Tx, View
@@ -59,7 +60,7 @@ class Dispatcher:
 
     async def claim(self, node: str, request: Claim) -> Claimed:
         """Wait for work; a newer claim of the same node ends an older one with nothing."""
-        await self._database.read(lambda view: _must_exist(view, node))
+        await self._database.read(lambda view: _may_claim(view, node, request.instance_id))
         older = self._waiters.pop(node, None)
         if older is not None:
             older.gone = older.replaced = True
@@ -135,9 +136,11 @@ class Dispatcher:
             self._abandon(waiter)
 
 
-def _must_exist(view: View, node: str) -> None:
-    if nodes.find(view.conn, node) is None:
-        raise NotFoundError(f"no node is called {node}: register it first")
+def _may_claim(view: View, name: str, instance_id: str | None) -> None:
+    node = nodes.find(view.conn, name)
+    if node is None:
+        raise NotFoundError(f"no node is called {name}: register it first")
+    refuse_other(node, instance_id)
 
 
 def _give_back(tx: Tx, env: Env, fences: list[int]) -> None:

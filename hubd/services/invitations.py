@@ -6,17 +6,19 @@ from dataclasses import replace
 
 from common.wire.admin import Invitation, InvitationState, IssuedToken, JoinMesh, NewToken, Role
 from common.wire.events import Entity
+from hubd.domain.dispatch import is_fresh
 from hubd.errors import ConflictError, InvalidError
-from hubd.services.tokens import issue
-from hubd.store import tokens
+from hubd.services.tokens import issue, revoke
+from hubd.store import nodes, tokens
 from hubd.store.database import Database
 from hubd.store.tokens import TokenRow
 from hubd.store.transaction import Tx
 
 
 class Invitations:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, stale_after_s: float) -> None:
         self._database = database
+        self._stale_after_s = stale_after_s
 
     async def state(self, token_id: str) -> Invitation:
         """For whoever holds the invitation, before they send its secret to this address."""
@@ -28,10 +30,13 @@ class Invitations:
     async def exchange(self, token_id: str, request: JoinMesh) -> IssuedToken:
         """Use the invitation up and issue what it stands for, in one transaction.
 
-        Raises ConflictError when somebody was faster or it is for another name, InvalidError
-        when nobody gave a name.
+        One token speaks for a node: those its name had before are revoked. Raises ConflictError
+        when somebody was faster, when it is for another name, or when a node of that name
+        reports now; InvalidError when nobody gave a name.
         """
-        return await self._database.write(lambda tx: _exchange(tx, token_id, request))
+        return await self._database.write(
+            lambda tx: _exchange(tx, token_id, request, self._stale_after_s)
+        )
 
 
 def _state(row: TokenRow | None, now: float) -> InvitationState:
@@ -43,7 +48,7 @@ def _state(row: TokenRow | None, now: float) -> InvitationState:
     return InvitationState.EXPIRED if expired else InvitationState.OPEN
 
 
-def _exchange(tx: Tx, token_id: str, request: JoinMesh) -> IssuedToken:
+def _exchange(tx: Tx, token_id: str, request: JoinMesh, stale_after_s: float) -> IssuedToken:
     row = tokens.find(tx.conn, token_id)
     if row is None or row.grants is None or _state(row, tx.now) is not InvitationState.OPEN:
         raise ConflictError("this invitation was used or has expired: make another, mesh invite")
@@ -52,8 +57,24 @@ def _exchange(tx: Tx, token_id: str, request: JoinMesh) -> IssuedToken:
     name = row.name or request.name
     if row.grants is Role.NODE:
         name = name or request.host
-    if row.grants is Role.NODE and not name:
-        raise InvalidError("a node needs a name: mesh join --name NAME")
+        if not name:
+            raise InvalidError("a node needs a name: mesh join --name NAME")
+        _vacate(tx, name, stale_after_s)
     tokens.update(tx.conn, replace(row, revoked_at=tx.now))
     tx.emit("invitation.used", Entity.AUDIT, row.id, None, {"name": name or ""})
     return issue(tx, NewToken(role=row.grants, name=name), f"invitation {row.id}")
+
+
+def _vacate(tx: Tx, name: str, stale_after_s: float) -> None:
+    """Two machines under one name would run the same tasks: refuse the name of a node that
+    reports, and let no older token speak for one that is silent now."""
+    node = nodes.find(tx.conn, name)
+    seen_at = None if node is None else node.heartbeat_at
+    if is_fresh(None if seen_at is None else tx.now - seen_at, stale_after_s):
+        raise ConflictError(
+            f"a node called {name} reports now: choose another name, mesh join --name NAME; or, "
+            f"if it is this machine, mesh down agentd, and join {stale_after_s:.0f} s later"
+        )
+    for row in tokens.everyone(tx.conn):
+        if row.role is Role.NODE and row.name == name and row.revoked_at is None:
+            revoke(tx, row, "its successor")

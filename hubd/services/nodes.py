@@ -30,6 +30,7 @@ from hubd.domain.records import NodeRecord, TaskRecord
 from hubd.errors import NotFoundError, StorageFullError
 from hubd.services import ending, journal, present
 from hubd.services.env import Env
+from hubd.services.instances import Instances, refuse_other
 from hubd.store import approvals, attempts, nodes, tasks
 from hubd.store.database import Database
 from hubd.store.transaction import Tx, View
@@ -56,10 +57,17 @@ class Nodes:
         self._database = database
         self._env = env
         self._book = book
+        self._instances = Instances(env.config.hub.stale_after_s)
 
     async def register(self, name: str, request: RegisterNode, *, by: Actor) -> Registered:
-        """Record what a node is; its drain and its breaker stay as they were."""
-        await self._database.write(lambda tx: register(tx, name, request))
+        """Record what a node is; its drain and its breaker stay as they were. Raises
+        SupersededError for an agent that another replaced."""
+
+        def run(tx: Tx) -> None:
+            self._instances.admit(nodes.find(tx.conn, name), request.instance_id, tx.now)
+            register(tx, name, request)
+
+        await self._database.write(run)
         self._pulse(name)
         hub = self._env.config.hub
         return Registered(
@@ -70,7 +78,8 @@ class Nodes:
         )
 
     async def heartbeat(self, name: str, request: Heartbeat, *, by: Actor) -> HeartbeatReply:
-        """Renew the leases of the attempts listed; answered from memory on a full disk."""
+        """Renew the leases of the attempts listed; answered from memory on a full disk. Raises
+        ConflictError for another agent than the registered one."""
         try:
             reply = await self._database.write(
                 lambda tx: take_heartbeat(tx, self._env, name, request)
@@ -170,6 +179,7 @@ def take_heartbeat(tx: Tx, env: Env, name: str, request: Heartbeat) -> Heartbeat
     """Renew what it runs (T12), give up what its predecessor left behind, and answer with
     orders."""
     node = find_node(tx, name)
+    refuse_other(node, request.instance_id)
     nodes.beat(tx.conn, name, tx.now)
     _note_changes(tx, node, request)
     until = tx.now + env.config.hub.lease_s

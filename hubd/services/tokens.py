@@ -60,9 +60,7 @@ class Tokens:
             if row is None:
                 raise NotFoundError(f"there is no token {token_id[:12]}")
             if row.revoked_at is None:
-                row = replace(row, revoked_at=tx.now)
-                tokens.update(tx.conn, row)
-                tx.emit("token.revoked", Entity.AUDIT, row.id, None, {"by": by.name})
+                row = revoke(tx, row, by.name)
             return present.token(row)
 
         return await self._database.write(run)
@@ -124,6 +122,13 @@ def issue(tx: Tx, request: NewToken, by: str) -> IssuedToken:
         expires_at=to_datetime_or_none(row.expires_at),
         token=f"mesh_{row.role.value}_{row.id}_{secret}",
     )
+
+
+def revoke(tx: Tx, row: TokenRow, by: str) -> TokenRow:
+    revoked = replace(row, revoked_at=tx.now)
+    tokens.update(tx.conn, revoked)
+    tx.emit("token.revoked", Entity.AUDIT, row.id, None, {"by": by})
+    return revoked
 
 
 def _completed(request: NewToken) -> NewToken:

@@ -91,7 +91,7 @@ def build_services(
         output=output,
         files=Files(database),
         tokens=Tokens(database),
-        invitations=Invitations(database),
+        invitations=Invitations(database, config.hub.stale_after_s),
         dispatcher=dispatcher,
         reaper=reaper,
         loops={"dispatcher": dispatcher.run, "reaper": reaper.run},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 import stat
@@ -135,6 +136,32 @@ def test_an_invitation_works_once(machines: Machines, tmp_path: Path) -> None:
     assert not (third / "tokens" / "node-Rex.token").exists()
     served = [line for line in machines.process.lines() if line.get("route") == "POST /v1/join"]
     assert len(served) == 1  # the second time its secret was not even sent
+
+
+def test_one_name_is_one_machine(machines: Machines, tmp_path: Path) -> None:
+    machines.start()
+    first = machines.invite()
+    assert machines.newcomer("join", "--name", "Rex", stdin=first).returncode == 0
+    third = tmp_path / "third"
+    third.mkdir(mode=0o700)
+    twin = Mesh({**machines.newcomer.env, "MESH_HOME": str(third)})
+    second = machines.invite()
+    _registers(machines.newcomer, machines.url, "Rex", None)
+    refused = twin("join", "--name", "Rex", stdin=second)
+    assert refused.returncode == 1
+    assert "a node called Rex reports now" in refused.stderr
+    assert twin("join", "--name", "Ada", stdin=second).returncode == 0
+
+
+def test_a_machine_that_joins_again_has_one_token(machines: Machines) -> None:
+    machines.start()
+    for _ in range(2):
+        joined = machines.newcomer("join", "--name", "Rex", stdin=machines.invite())
+        assert joined.returncode == 0, joined.stderr
+    listed = json.loads(machines.hub("token", "list", "--json").stdout)
+    mine = [token for token in listed if token["name"] == "Rex"]
+    assert [bool(token["revoked_at"]) for token in mine] in ([True, False], [False, True])
+    _registers(machines.newcomer, machines.url, "Rex", None)
 
 
 def test_an_expired_invitation_is_told_before_its_secret_is_sent(machines: Machines) -> None:

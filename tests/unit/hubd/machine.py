@@ -125,6 +125,7 @@ class HubMachine(RuleBasedStateMachine):
         self.claimed: dict[int, str] = {}
         self.resumes: dict[int, str] = {}
         self.spent: dict[str, int] = {}
+        self.starts = dict.fromkeys(NODES, 1)
         self._open()
         self.oracle = Oracle(self.path, self.hub.database.epoch)
 
@@ -177,8 +178,19 @@ class HubMachine(RuleBasedStateMachine):
     @initialize()
     def register_all(self) -> None:
         for name in NODES:
-            self.do(self.hub.node(name, slots=SLOTS[name], account=ACCOUNT, specialists=["critic"]))
+            self._register(name)
         self.check()
+
+    def _register(self, name: str) -> None:
+        self.do(
+            self.hub.node(
+                name,
+                slots=SLOTS[name],
+                account=ACCOUNT,
+                specialists=["critic"],
+                instance_id=self._instance(name),
+            )
+        )
 
     @rule(
         gated=st.booleans(),
@@ -532,12 +544,18 @@ class HubMachine(RuleBasedStateMachine):
         self._beat(name, lists_all, restarted)
         self.check()
 
+    def _instance(self, name: str) -> str:
+        return f"{name}-{self.starts[name]}"
+
     def _beat(self, name: str, lists_all: bool = True, restarted: bool = False) -> None:
         state = self.oracle.look()
         mine = [f for f, (node, _) in self.leases.items() if node == name]
         open_ = [f for f in mine if state.attempts[f].ended_at is None] if lists_all else []
         stale = [f for f in mine if state.attempts[f].ended_at is not None][-2:]
-        instance = f"{name}-2" if restarted else f"{name}-1"
+        if restarted:
+            self.starts[name] += 1
+            self._register(name)
+        instance = self._instance(name)
         reply = self.do(self.hub.beat(name, *open_, *stale, instance_id=instance))
         for fence in stale:
             assert fence in reply.kill, "I19: an attempt that is over is not killed"
@@ -846,6 +864,8 @@ class HubMachine(RuleBasedStateMachine):
         self._open()
         fences = self.oracle.fences
         assert self.hub.database.epoch > self.oracle.epoch, "I3: a restore kept its epoch"
+        for name in NODES:
+            self._register(name)
         self._recall(remembered)
         self.oracle.fences = fences
         for fence in [f for f in self.leases if f not in self.oracle.seen.attempts]:

@@ -35,6 +35,7 @@ from hubd.errors import (
     InvalidError,
     NotFoundError,
     StorageFullError,
+    SupersededError,
 )
 from hubd.services.feed import Reset
 from hubd.services.money import GroupBy
@@ -402,10 +403,29 @@ async def test_a_restarted_agent_that_forgot_an_attempt_loses_it_at_once(hub: Hu
     await hub.submit()
     (lease,) = await hub.claim("rex")
     await hub.start(lease.fence, "rex")
+    await hub.node("rex", instance_id="rex-2")
     await hub.beat("rex", instance_id="rex-2")
     task = await hub.task(1)
     assert (task.state, task.crashes) == (TaskState.QUEUED, 1)
     assert (await hub.services.nodes.get("rex")).breaker.fails == 0
+
+
+async def test_of_two_agents_under_one_name_only_the_newer_gets_work(hub: Hub) -> None:
+    """As with a copied disk: the first goes on and comes back under the id it had."""
+    await hub.node("rex", instance_id="first")
+    await hub.beat("rex", instance_id="first")
+    await hub.node("rex", instance_id="second")
+    await hub.submit()
+    claim = Claim(free_slots=1, wait_s=0, instance_id="first")
+    with pytest.raises(ConflictError):
+        await hub.services.attempts.claim("rex", claim)
+    with pytest.raises(ConflictError):
+        await hub.beat("rex", instance_id="first")
+    with pytest.raises(SupersededError, match="another name"):
+        await hub.node("rex", instance_id="first")
+    assert len(await hub.claim("rex")) == 1
+    hub.clock.advance(hub.services.dispatcher.env.config.hub.stale_after_s + 1)
+    await hub.node("rex", instance_id="first")
 
 
 async def test_a_node_that_beats_without_its_attempt_is_at_fault(hub: Hub) -> None:
