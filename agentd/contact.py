@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 RETRY_FIRST_S = 0.3
 RETRY_CAP_S = 5.0
 SELF_TEST_EVERY_S = 60.0
+WATCH_EVERY_S = 1.0
+REASON_CHARS = 200
+"""What the wire allows: a longer reason would be refused, and with it every heartbeat."""
 
 
 class ContactHub(Protocol):
@@ -75,7 +78,7 @@ class Standing:
 
 
 class Contact:
-    """Keeps the hub informed; `run` registers, then beats until it fails or is cancelled."""
+    """Keeps the hub informed: `run` registers and beats, `watch` ends the work when that fails."""
 
     def __init__(
         self,
@@ -99,6 +102,7 @@ class Contact:
         self._tested_at: float | None = None
         self._last_contact_at = clock.monotonic()
         self._terms: Registered | None = None
+        self._stop_after_s: float | None = None
         self.in_touch = asyncio.Event()
 
     async def run(self) -> None:
@@ -114,7 +118,8 @@ class Contact:
                     logger.warning("hub contact lost", extra={"error": error.message})
                 lost = True
                 self.in_touch.clear()
-                self._after_failure(error)
+                if isinstance(error, HubError) and error.hub_status in (404, 409):
+                    self._terms = None  # the hub does not know this node or instance (any more)
                 await asyncio.sleep(backoff.next_s())
                 continue
             if lost:
@@ -123,8 +128,21 @@ class Contact:
             backoff.reset()
             await self._pause(terms.heartbeat_s)
 
+    async def watch(self) -> None:
+        """End the work once no heartbeat was answered for `stop_after_s`, whatever the cause: soon
+        after that the hub gives it to another node. A loop beside `run`, which may hang or fail."""
+        while True:
+            silent_s = self._clock.monotonic() - self._last_contact_at
+            if self._stop_after_s is not None and silent_s > self._stop_after_s:
+                self.in_touch.clear()
+                detail = f"no contact with the hub for {silent_s:.0f} s"
+                self._crew.stop_all(Stop(Reason.NO_CONTACT, detail))
+            await asyncio.sleep(WATCH_EVERY_S)
+
     async def _register(self) -> Registered:
         self._terms = await self._hub.register(self._registration)
+        # Kept apart: work goes on, and must end in time, while the terms are asked for anew.
+        self._stop_after_s = self._terms.stop_after_s
         logger.info(
             "registered",
             extra={"hub_version": self._terms.hub_version, "lease_s": self._terms.lease_s},
@@ -134,13 +152,14 @@ class Contact:
     async def _beat(self) -> None:
         self._standing.news.clear()
         self._note_refusal(self._check())
+        reason = self._standing.reason
         facts, self._facts = self._facts, None
         reply = await self._hub.heartbeat(
             Heartbeat(
                 running=self._crew.fences(),
                 accepting=self._standing.accepting,
                 instance_id=self._registration.instance_id,
-                not_accepting_reason=self._standing.reason,
+                not_accepting_reason=reason[:REASON_CHARS] if reason else None,
                 facts=facts,
             )
         )
@@ -171,12 +190,3 @@ class Contact:
         with suppress(TimeoutError):
             async with asyncio.timeout(heartbeat_s):
                 await self._standing.news.wait()
-
-    def _after_failure(self, error: HubUnreachableError | HubError) -> None:
-        if isinstance(error, HubError) and error.hub_status in (404, 409):
-            self._terms = None  # the hub does not know this node or instance (any more)
-        silent_s = self._clock.monotonic() - self._last_contact_at
-        stop_after_s = self._terms.stop_after_s if self._terms else None
-        if stop_after_s is not None and silent_s > stop_after_s and self._crew.fences():
-            detail = f"no contact with the hub for {silent_s:.0f} s"
-            self._crew.stop_all(Stop(Reason.NO_CONTACT, detail))

@@ -75,6 +75,7 @@ class Daemon:
     def _loops(self) -> dict[str, Loop]:
         loops: dict[str, Loop] = {
             "heartbeat": self._contact.run,
+            "contact": self._contact.watch,
             "claims": self._claims,
             "spool": self._spool.run,
             "collection": self._collector.run,
@@ -154,8 +155,13 @@ async def _start_guardian(mark: str, journal: Journal, env: Mapping[str, str]) -
 
 
 def disk_refusal(folder: Path, min_free_mb: int) -> str | None:
-    """Why a full disk keeps this node from taking work. It names no figure that changes with every
+    """Why the disk keeps this node from taking work. It names no figure that changes with every
     heartbeat: each change is an event of the node."""
-    if shutil.disk_usage(folder).free >= min_free_mb * 2**20:
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        why = error.strerror or str(error)
+        return f"the work folder cannot be used ({why}): put {folder} back, or restart agentd"
+    if free >= min_free_mb * 2**20:
         return None
     return f"less than {min_free_mb} MB free on {folder} (agent.min_free_mb)"

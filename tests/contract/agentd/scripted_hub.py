@@ -55,6 +55,8 @@ class ScriptedHub:
     stale: set[int] = field(default_factory=set)
     away: bool = False
     frozen: bool = False
+    foreign: bool = False
+    """Something else answers at its address."""
     slow_start: bool = False
     files: dict[str, tuple[str | None, bytes]] = field(default_factory=dict)
     approvals: dict[str, Approval] = field(default_factory=dict)
@@ -163,6 +165,8 @@ class ScriptedHub:
             await asyncio.gather(answering, gone, return_exceptions=True)
 
     async def _answer(self, request: Request) -> tuple[int, object]:
+        if self.foreign:
+            return 404, "nothing of that name here"
         if request.headers.get("authorization") != "Bearer scripted":
             return 401, {"error": "unauthorized", "message": "wrong token"}
         parts = request.path.strip("/").split("/")

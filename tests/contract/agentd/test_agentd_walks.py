@@ -11,8 +11,12 @@ import pytest
 from common.wire.approvals import ApprovalState
 from common.wire.nodes import OutputKind
 from common.wire.tasks import Outcome
-from tests.contract.agentd.agent_process import agentd, until
+from tests.contract.agentd.agent_process import AgentProcess, agentd, until
 from tests.contract.agentd.scripted_hub import ScriptedHub
+
+
+def events(agent: AgentProcess) -> list[str]:
+    return [line["event"] for line in agent.log()]
 
 
 async def test_a_node_registers_itself_and_finishes_a_task(
@@ -222,6 +226,37 @@ async def test_a_node_without_contact_ends_its_own_work(
         result = await hub.result_of(fence)
     assert result.outcome == Outcome.INTERRUPTED
     assert "no contact" in (result.error or "")
+
+
+@pytest.mark.parametrize("how", ["frozen", "foreign"])
+async def test_a_hub_that_answers_nothing_useful_counts_as_no_contact(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path, how: str
+) -> None:
+    hub.stop_after_s = 1.0
+    await hub.offer("[rehearse: 60s] slow")
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal") as agent:
+        await hub.until(lambda: hub.outputs)
+        setattr(hub, how, True)
+        # Well before a request to the hub times out.
+        await until(lambda: "attempt ended" in events(agent), within_s=8.0)
+        stopped = next(line for line in agent.log() if line["event"] == "attempt stopping")
+    assert "no contact with the hub" in stopped["reason"]
+
+
+async def test_a_node_whose_work_folder_is_gone_beats_on_and_says_why_it_takes_no_work(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path, mesh_home: Path
+) -> None:
+    work, aside = mesh_home / "work", mesh_home / "aside"
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal") as agent:
+        await hub.until(lambda: hub.heartbeats)
+        work.rename(aside)
+        await hub.until(lambda: not hub.heartbeats[-1].accepting)
+        refused = hub.heartbeats[-1].not_accepting_reason or ""
+        aside.rename(work)
+        await hub.until(lambda: hub.heartbeats[-1].accepting)
+    assert refused.startswith("the work folder cannot be used (No such file or directory): put ")
+    assert str(work) in refused
+    assert "takes work again" in events(agent)
 
 
 async def test_a_second_agent_of_the_same_name_is_refused_with_75(

@@ -1,0 +1,180 @@
+"""Contact with the hub: when it is gone for good, whatever the cause, the work ends here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from agentd.contact import Contact, Standing
+from agentd.stops import Reason, Stop
+from common.client import HubError, HubUnreachableError
+from common.supervise import Backoff, Supervisor
+from common.wire.nodes import (
+    AnswerOrder,
+    Heartbeat,
+    HeartbeatReply,
+    Registered,
+    RegisterNode,
+)
+from tests.contract.agentd.agent_process import until
+
+STOP_AFTER_S = 240.0
+
+
+class MovedClock:
+    """Stands still until it is moved."""
+
+    at_s = 0.0
+
+    def now(self) -> float:
+        return self.at_s
+
+    def monotonic(self) -> float:
+        return self.at_s
+
+
+@dataclass
+class Hub:
+    """Answers until `fault` says what becomes of a call; heartbeats may have one of their own."""
+
+    fault: Callable[[], Exception] | None = None
+    deaf_to_beats: bool = False
+    hangs: bool = False
+    registrations: int = 0
+    beats: list[Heartbeat] = field(default_factory=list)
+
+    async def register(self, registration: RegisterNode) -> Registered:
+        await self._suffer()
+        self.registrations += 1
+        return Registered(
+            heartbeat_s=0.01, lease_s=60.0, stop_after_s=STOP_AFTER_S, hub_version="here"
+        )
+
+    async def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatReply:
+        await self._suffer()
+        if self.deaf_to_beats:
+            raise HubError("unknown node", hub_code="not_registered", hub_status=409)
+        self.beats.append(heartbeat)
+        return HeartbeatReply()
+
+    async def _suffer(self) -> None:
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.fault is not None:
+            raise self.fault()
+
+
+@dataclass
+class Crew:
+    """One running attempt."""
+
+    stops: list[Stop] = field(default_factory=list)
+
+    def fences(self) -> list[int]:
+        return [7]
+
+    async def kill(self, fence: int) -> None:
+        raise AssertionError("no kill was ordered")
+
+    async def take_answer(self, order: AnswerOrder) -> None:
+        raise AssertionError("no answer was given")
+
+    def stop_all(self, stop: Stop, *, hurry: bool = False) -> None:
+        self.stops.append(stop)
+
+
+@dataclass
+class Node:
+    """A supervised contact and what it has to do with."""
+
+    hub: Hub = field(default_factory=Hub)
+    crew: Crew = field(default_factory=Crew)
+    clock: MovedClock = field(default_factory=MovedClock)
+    refuse: Callable[[], str | None] = lambda: None
+    contact: Contact = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.contact = Contact(
+            self.hub,
+            self.crew,
+            Standing(news=asyncio.Event(), drained=asyncio.Event()),
+            self.clock,
+            registration=RegisterNode(slots=1),
+            check=lambda: self.refuse(),
+            self_test=_no_test,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        supervisor = Supervisor(backoff=lambda: Backoff(first_s=0.01, cap_s=0.01))
+        loops = {"heartbeat": self.contact.run, "contact": self.contact.watch}
+        task = asyncio.create_task(supervisor.run(loops), name="contact")
+        try:
+            await until(lambda: self.hub.beats)
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def _no_test() -> dict[str, Any]:
+    raise AssertionError("no test was asked for")
+
+
+def _failing() -> str | None:
+    raise RuntimeError("a fault in the check")
+
+
+FAULTS: dict[str, Callable[[Node], None]] = {
+    "no answer": lambda node: setattr(node.hub, "fault", lambda: HubUnreachableError("away")),
+    "502": lambda node: setattr(node.hub, "fault", lambda: _error(502)),
+    "404": lambda node: setattr(node.hub, "fault", lambda: _error(404)),
+    "known, not heard": lambda node: setattr(node.hub, "deaf_to_beats", True),
+    "a call that hangs": lambda node: setattr(node.hub, "hangs", True),
+    "a fault of its own": lambda node: setattr(node, "refuse", _failing),
+}
+
+
+def _error(status: int) -> HubError:
+    return HubError("no", hub_code="x", hub_status=status)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+async def test_work_ends_when_the_hub_was_silent_too_long_whatever_the_cause(
+    fault: Callable[[Node], None],
+) -> None:
+    node = Node()
+    async with node.running():
+        fault(node)
+        beats = len(node.hub.beats)
+        node.clock.at_s = STOP_AFTER_S + 1
+        await until(lambda: node.crew.stops)
+        assert len(node.hub.beats) <= beats + 1
+    assert node.crew.stops[0] == Stop(
+        Reason.NO_CONTACT, f"no contact with the hub for {STOP_AFTER_S + 1:.0f} s"
+    )
+    assert not node.contact.in_touch.is_set()
+
+
+async def test_work_goes_on_while_the_node_registers_again_in_time() -> None:
+    node = Node()
+    async with node.running():
+        node.clock.at_s = STOP_AFTER_S - 1
+        node.hub.deaf_to_beats = True
+        await until(lambda: node.hub.registrations > 1)
+        node.hub.deaf_to_beats = False
+        beats = len(node.hub.beats)
+        await until(lambda: len(node.hub.beats) > beats + 1)
+    assert node.crew.stops == []
+
+
+async def test_a_reason_longer_than_the_wire_allows_is_cut() -> None:
+    node = Node(refuse=lambda: "x" * 500)
+    async with node.running():
+        await until(lambda: len(node.hub.beats) > 1)
+    assert node.hub.beats[0].not_accepting_reason == "x" * 200
