@@ -22,7 +22,8 @@ class Job:
     """One attempt as a runner needs it.
 
     `environment` is complete: a runner adds to it, and never reads its own process's. `session_id`
-    is a session to resume; `resume` is the answer for which that session was parked.
+    is a session to resume; `resume` is the answer for which that session was parked, and is dropped
+    without it.
     """
 
     fence: int
@@ -36,6 +37,12 @@ class Job:
     max_cost_usd: float | None = None
     max_turns: int | None = None
     trust_project: bool = False
+
+    def __post_init__(self) -> None:
+        # Only the session that asked can go on from the answer. Anywhere else the task starts from
+        # its own prompt, and a yes may have been used up by the attempt that was lost: ask again.
+        if self.session_id is None:
+            object.__setattr__(self, "resume", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from common.wire.approvals import ApprovalState
-from common.wire.nodes import OutputKind
+from common.wire.approvals import ApprovalState, Decision
+from common.wire.nodes import OutputKind, ResumeAnswer
 from common.wire.tasks import Outcome
 from tests.contract.agentd.agent_process import AgentProcess, agentd, until
 from tests.contract.agentd.scripted_hub import ScriptedHub
@@ -70,6 +70,18 @@ async def test_a_question_nobody_answers_parks_the_attempt_with_its_session(
     assert result.outcome == Outcome.PARKED
     assert result.approval_code == "K1"
     assert result.session_id
+
+
+async def test_an_answer_whose_session_is_elsewhere_is_not_taken_for_one(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    answer = ResumeAnswer(code="K0", decision=Decision.APPROVE, tool="Bash")
+    fence = await hub.offer("[rehearse: ask] do it", resume=answer)
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal"):
+        await hub.until(lambda: hub.asks)
+        await hub.decide("K1", ApprovalState.DENIED)
+        result = await hub.result_of(fence)
+    assert "You said no" in result.text
 
 
 async def test_a_kill_order_ends_the_attempt(

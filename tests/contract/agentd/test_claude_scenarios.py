@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agentd.runners.tool_text import detail_of
 from common.wire.approvals import ApprovalState, Decision
 from common.wire.nodes import OutputKind, PostResult, ResumeAnswer
 from common.wire.tasks import Outcome
@@ -161,6 +162,24 @@ async def test_a_parked_attempt_resumes_after_the_yes_without_asking_again(
         result = await hub.result_of(second)
     assert (result.outcome, result.text) == (Outcome.OK, "Both done.")
     assert result.session_id == parked.session_id
+
+
+async def test_a_yes_does_not_count_without_the_session_it_was_given_to(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path, claude_settings: Settings
+) -> None:
+    wanted = tmp_path / "outside.txt"
+    detail = detail_of("Bash", {"command": f"touch {wanted}"})
+    answer = ResumeAnswer(code="K0", decision=Decision.APPROVE, tool="Bash", detail=detail)
+    prompt = scenario("needs_permission", command=f"touch {wanted}")
+    fence = await hub.offer(prompt, resume=answer)
+    async with agentd(hub, clean_env, tmp_path, **claude_settings):
+        await hub.until(lambda: hub.asks)
+        assert not wanted.exists()
+        await hub.decide("K1", ApprovalState.DENIED)
+        result = await hub.result_of(fence)
+    assert hub.asks[0][1].detail == detail
+    assert result.error == "1 tool call denied: Bash"
+    assert not wanted.exists()
 
 
 async def test_a_continued_session_remembers_what_was_said(

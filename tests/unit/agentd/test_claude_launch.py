@@ -179,12 +179,18 @@ def test_a_grant_is_for_exactly_the_call_it_was_given_for() -> None:
 
 
 def test_what_a_resumed_session_is_told_depends_on_the_answer() -> None:
-    assert opening_prompt(job()) == "-p is text"
-    assert "said yes to exactly this call" in opening_prompt(job(resume=grant()))
-    denied = opening_prompt(job(resume=grant(decision=Decision.DENY, note="too risky")))
-    assert "too risky" in denied
-    answered = grant(tool="AskUserQuestion", answer="Red")
-    assert "answer to your question: Red" in opening_prompt(job(resume=answered))
+    def told(resume: ResumeAnswer | None) -> str:
+        return opening_prompt(job(session_id="s1", resume=resume))
+
+    assert told(None) == "-p is text"
+    assert "said yes to exactly this call" in told(grant())
+    assert "too risky" in told(grant(decision=Decision.DENY, note="too risky"))
+    assert "answer to your question: Red" in told(grant(tool="AskUserQuestion", answer="Red"))
+
+
+def test_an_answer_without_its_session_is_dropped_and_the_task_begins_afresh() -> None:
+    assert job(resume=grant()).resume is None
+    assert opening_prompt(job(resume=grant())) == "-p is text"
 
 
 def test_details_are_equal_only_for_equal_calls_however_long() -> None:
