@@ -7,12 +7,17 @@ holds it then is not the child.
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections import deque
 from collections.abc import AsyncIterator
+from typing import Any
 
 MAX_LINE_BYTES = 32 * 2**20
 READ_BYTES = 2**16
 OUTPUT_GRACE_S = 0.5
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class LineReader:
@@ -88,3 +93,22 @@ class LineReader:
         line = bytes(self._rest)
         self._rest.clear()
         return line
+
+
+def json_object(line: bytes) -> dict[str, Any] | None:
+    """The JSON object that a line is, None for any other line; all of it can be encoded again.
+
+    JavaScript cuts strings inside an emoji and writes the half as an escape, which is no character
+    in any encoding and would end whatever passes it on: U+FFFD stands in its place.
+    """
+    try:
+        value = json.loads(line.decode(errors="replace"))
+        if _SURROGATE.search(line):
+            value = json.loads(_without_halves(json.dumps(value, ensure_ascii=False)))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _without_halves(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -87,6 +87,16 @@ class QuestionDesk:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _ask(self, request: ApprovalRequested) -> None:
+        """Ask and answer. The run stands still meanwhile, so whatever fails here is a no to it."""
+        try:
+            await self._put(request)
+        except HubError as error:
+            await self._refused(request, error)
+        except Exception:
+            logger.exception("question failed inside agentd", extra={"fence": self._fence})
+            await self._deny(request, "a fault inside agentd; see its log")
+
+    async def _put(self, request: ApprovalRequested) -> None:
         asked_at = self._clock.monotonic()
         question = Ask(
             kind=request.kind,
@@ -96,13 +106,9 @@ class QuestionDesk:
             tool=request.tool,
             ask_id=request.request_id,
         )
-        try:
-            approval = await self._reached(partial(self._sink.ask, self._fence, question))
-            self._codes[request.request_id] = approval.code
-            approval = await self._wait_for(approval, asked_at)
-        except HubError as error:
-            await self._refused(request, error)
-            return
+        approval = await self._reached(partial(self._sink.ask, self._fence, question))
+        self._codes[request.request_id] = approval.code
+        approval = await self._wait_for(approval, asked_at)
         if approval.state is ApprovalState.PENDING:
             detail = f"waits for the answer to {approval.code}: {request.summary}"
             self._stop(Stop(Reason.PARKED, detail, approval.code))
@@ -140,7 +146,10 @@ class QuestionDesk:
             self._stop(Stop(Reason.FENCED, error.message))
             return
         logger.warning("question refused", extra={"fence": self._fence, "error": error.message})
-        reason = f"Nobody could be asked ({error.message}). Go on without it."
+        await self._deny(request, error.message)
+
+    async def _deny(self, request: ApprovalRequested, why: str) -> None:
+        reason = f"Nobody could be asked ({why}). Go on without it."
         await self._reply(request.request_id, Answer(allow=False, text=reason))
 
     async def _answer(

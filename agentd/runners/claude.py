@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from agentd.child import Child
+from agentd.lines import json_object
 from agentd.runners.claude_launch import (
     QUIET,
     ClaudeSettings,
@@ -194,11 +195,8 @@ class ClaudeRun:
         return await self._child.wait()
 
     async def _take(self, raw: bytes) -> None:
-        try:
-            line = json.loads(raw)
-        except ValueError:
-            return
-        if not isinstance(line, dict):
+        line = json_object(raw)
+        if line is None:
             return
         match line.get("type"):
             case "control_request":

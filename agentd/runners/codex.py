@@ -15,6 +15,7 @@ from typing import Any
 
 from agentd.child import Child
 from agentd.errors import RunnerUnavailableError
+from agentd.lines import json_object
 from agentd.runners.exits import Exit
 from agentd.runners.line_run import LineRun, with_brief
 from agentd.runners.programs import find_program
@@ -141,11 +142,8 @@ class CodexFold:
     _before: Counts = field(default_factory=dict)
 
     def take(self, line: bytes) -> Iterator[Event]:
-        try:
-            event = json.loads(line)
-        except ValueError:
-            return
-        match event.get("type") if isinstance(event, dict) else None:
+        event = json_object(line) or {}
+        match event.get("type"):
             case "thread.started":
                 self.session_id = str(event.get("thread_id"))
                 self._before = self.earlier(self.session_id)

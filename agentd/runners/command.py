@@ -6,7 +6,6 @@ something: `session`, `text`, `tool`, `usage`, `limit` or `error` (docs/RUNNERS.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +15,7 @@ import msgspec
 
 from agentd.child import Child
 from agentd.errors import RunnerUnavailableError
+from agentd.lines import json_object
 from agentd.runners.exits import Exit
 from agentd.runners.line_run import LineRun, with_brief
 from agentd.runners.programs import find_program
@@ -172,13 +172,8 @@ class CommandFold:
 
 
 def _control(line: bytes) -> dict[str, Any] | None:
-    if not line.startswith(b"{"):
-        return None
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) and "mesh" in value else None
+    value = json_object(line) if line.startswith(b"{") else None
+    return value if value is not None and "mesh" in value else None
 
 
 def _tool(control: dict[str, Any]) -> Event:

@@ -316,3 +316,23 @@ async def test_files_of_a_text_are_in_the_folder_and_named_in_the_prompt(
         "1-x.png",
         "2-file.jpg",
     ]
+
+
+async def test_text_cut_inside_an_emoji_loses_neither_the_result_nor_the_output(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    program = tmp_path / "worker.sh"
+    program.write_text(
+        """#!/bin/sh
+cat <<'SAID'
+{"mesh": "tool", "id": "1", "tool": "make", "text": "begun \\ud83d"}
+{"mesh": "text", "text": "all done \\ud83d"}
+SAID
+"""
+    )
+    program.chmod(0o755)
+    fence = await hub.offer("look")
+    async with agentd(hub, clean_env, tmp_path, runner="command", command=[str(program)]):
+        result = await hub.result_of(fence)
+    assert (result.outcome, result.text) == (Outcome.OK, "all done \ufffd")
+    assert hub.output_text(fence) == "begun \ufffdall done \ufffd"

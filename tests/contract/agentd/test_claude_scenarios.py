@@ -106,6 +106,23 @@ async def test_a_yes_in_flight_lets_exactly_that_call_run(
     assert wanted.exists()
 
 
+async def test_a_call_cut_inside_an_emoji_is_asked_about_and_runs_as_it_was_shown(
+    hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path, claude_settings: Settings
+) -> None:
+    wanted = tmp_path / "outside.txt"
+    command = f"printf 'cut \ud83d' > {wanted}"
+    fence = await hub.offer(scenario("needs_permission", command=command))
+    async with agentd(hub, clean_env, tmp_path, **claude_settings):
+        await hub.until(lambda: hub.asks)
+        await hub.decide("K1", ApprovalState.APPROVED)
+        result = await hub.result_of(fence)
+    shown = command.replace("\ud83d", "\ufffd")
+    assert json.loads(hub.asks[0][1].detail) == {"command": shown}
+    assert shown in hub.output_text(fence)
+    assert result.outcome == Outcome.OK
+    assert wanted.read_text() == "cut \ufffd"
+
+
 async def test_a_no_in_flight_is_told_to_the_model_with_its_reason(
     hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path, claude_settings: Settings
 ) -> None:

@@ -136,6 +136,17 @@ async def test_a_stale_fence_stops_the_attempt_and_a_refusal_is_a_no() -> None:
     assert "not allowed" in (refused.replies[0][1].text or "")
 
 
+async def test_a_question_that_cannot_be_put_is_a_no_and_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hub = Hub(UnicodeEncodeError("utf-8", "\ud83d", 0, 1, "surrogates not allowed"))
+    desk = Desk(hub)
+    await until(lambda: desk.replies)
+    reason = "Nobody could be asked (a fault inside agentd; see its log). Go on without it."
+    assert desk.replies == [("r1", Answer(allow=False, text=reason))]
+    assert "question failed inside agentd" in caplog.messages
+
+
 async def test_a_withdrawn_question_gets_no_answer() -> None:
     hub = Hub()
     desk = Desk(hub)
