@@ -101,6 +101,7 @@ class Contact:
         self._facts: dict[str, Any] | None = None
         self._tested_at: float | None = None
         self._last_contact_at = clock.monotonic()
+        self._answered_at = clock.now()
         self._terms: Registered | None = None
         self._stop_after_s: float | None = None
         self.in_touch = asyncio.Event()
@@ -117,9 +118,7 @@ class Contact:
                 if not lost:
                     logger.warning("hub contact lost", extra={"error": error.message})
                 lost = True
-                self.in_touch.clear()
-                if isinstance(error, HubError) and error.hub_status in (404, 409):
-                    self._terms = None  # the hub does not know this node or instance (any more)
+                self._after_failure(error)
                 await asyncio.sleep(backoff.next_s())
                 continue
             if lost:
@@ -128,16 +127,27 @@ class Contact:
             backoff.reset()
             await self._pause(terms.heartbeat_s)
 
+    def _after_failure(self, error: HubUnreachableError | HubError) -> None:
+        self.in_touch.clear()
+        if isinstance(error, HubError) and error.hub_status in (404, 409):
+            self._terms = None  # the hub does not know this node or instance (any more)
+        if isinstance(error, HubError) and error.hub_code == "superseded":
+            self._crew.stop_all(Stop(Reason.NO_CONTACT, error.message))
+        # `watch` counts no sleep on a Mac; the hub did.
+        self._end_after(self._clock.now() - self._answered_at)
+
     async def watch(self) -> None:
         """End the work once no heartbeat was answered for `stop_after_s`, whatever the cause: soon
         after that the hub gives it to another node. A loop beside `run`, which may hang or fail."""
         while True:
-            silent_s = self._clock.monotonic() - self._last_contact_at
-            if self._stop_after_s is not None and silent_s > self._stop_after_s:
-                self.in_touch.clear()
-                detail = f"no contact with the hub for {silent_s:.0f} s"
-                self._crew.stop_all(Stop(Reason.NO_CONTACT, detail))
+            self._end_after(self._clock.monotonic() - self._last_contact_at)
             await asyncio.sleep(WATCH_EVERY_S)
+
+    def _end_after(self, silent_s: float) -> None:
+        if self._stop_after_s is not None and silent_s > self._stop_after_s:
+            self.in_touch.clear()
+            detail = f"no contact with the hub for {silent_s:.0f} s"
+            self._crew.stop_all(Stop(Reason.NO_CONTACT, detail))
 
     async def _register(self) -> Registered:
         self._terms = await self._hub.register(self._registration)
@@ -164,6 +174,7 @@ class Contact:
             )
         )
         self._last_contact_at = self._clock.monotonic()
+        self._answered_at = self._clock.now()
         self.in_touch.set()
         for fence in reply.kill:
             await self._crew.kill(fence)

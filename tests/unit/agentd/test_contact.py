@@ -27,12 +27,13 @@ STOP_AFTER_S = 240.0
 
 
 class MovedClock:
-    """Stands still until it is moved."""
+    """Stands still until it is moved. `slept_s` is what a Mac's monotonic clock does not count."""
 
     at_s = 0.0
+    slept_s = 0.0
 
     def now(self) -> float:
-        return self.at_s
+        return self.at_s + self.slept_s
 
     def monotonic(self) -> float:
         return self.at_s
@@ -159,6 +160,27 @@ async def test_work_ends_when_the_hub_was_silent_too_long_whatever_the_cause(
         Reason.NO_CONTACT, f"no contact with the hub for {STOP_AFTER_S + 1:.0f} s"
     )
     assert not node.contact.in_touch.is_set()
+
+
+async def test_a_night_of_sleep_counts_once_the_hub_does_not_answer() -> None:
+    node = Node()
+    async with node.running():
+        node.clock.slept_s = 8 * 3600.0
+        beats = len(node.hub.beats)
+        await until(lambda: len(node.hub.beats) > beats + 1)
+        assert node.crew.stops == []
+        node.clock.slept_s *= 2
+        node.hub.fault = lambda: HubUnreachableError("away")
+        await until(lambda: node.crew.stops)
+    assert node.crew.stops[0].reason is Reason.NO_CONTACT
+
+
+async def test_work_ends_at_once_where_another_agent_has_taken_the_name() -> None:
+    node = Node()
+    async with node.running():
+        node.hub.fault = lambda: HubError("taken", hub_code="superseded", hub_status=409)
+        await until(lambda: node.crew.stops)
+    assert node.crew.stops[0] == Stop(Reason.NO_CONTACT, "taken")
 
 
 async def test_work_goes_on_while_the_node_registers_again_in_time() -> None:
