@@ -49,7 +49,6 @@ logger = logging.getLogger(__name__)
 START_WITHIN_S = 20.0
 """Below the 30 s after which the hub takes an unstarted lease back."""
 
-TEXT_CHARS = 900_000
 ERROR_CHARS = 8000
 LAST_OUTPUT_S = 2.0
 
@@ -140,8 +139,10 @@ class Attempt:
         if self._is_stale():
             logger.info("attempt dropped, its fence is stale", extra=self._names())
         else:
-            self._means.spool.put(self.fence, result)
+            kept = self._means.spool.put(self.fence, result)
             logger.info("attempt ended", extra=self._names() | {"outcome": result.outcome})
+            if not kept:
+                return  # if we are killed now, a successor at least reports it lost
         self._means.journal.remove(self.fence)
 
     async def _start(self) -> bool:
@@ -184,6 +185,8 @@ class Attempt:
         files = self.lease.task.files
         paths = await fetch(self._means.hub, files, place.folder)
         prompt = prompt_with(self.lease.task.prompt, paths, len(files) - len(paths))
+        if (stop := self._order.stop) is not None:
+            return PostResult(outcome=OUTCOMES[stop.reason], error=stop.detail or "stopped")
         run = await self._means.runner.start(self._job(prompt, place))
         self._desk = QuestionDesk(
             self.fence,
@@ -305,7 +308,7 @@ class Attempt:
             final = stop.reason is Reason.TIMED_OUT
         return PostResult(
             outcome=outcome,
-            text=ended.text[:TEXT_CHARS],
+            text=ended.text,
             usage=list(ended.usage),
             cost_usd=ended.cost_usd,
             session_id=ended.session_id,
@@ -331,8 +334,13 @@ class Attempt:
             session_id=self.lease.task.session_id,
         )
         self._entry = msgspec.structs.replace(before, **changes)
-        if self._entry != before:
+        if self._entry == before:
+            return
+        try:
             self._means.journal.write(self._entry)
+        except OSError:
+            # A full disk must not end the work: it only costs a successor some knowledge.
+            logger.exception("journal not written", extra=self._names())
 
     async def _sweep(self) -> None:
         mark = Mark(self._means.agent_mark, self.fence, self.place)

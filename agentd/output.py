@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from agentd.fitting import encodable, fit
 from agentd.runners.protocol import (
     ApprovalRequested,
     Event,
@@ -26,9 +27,16 @@ from common.wire.nodes import Applied, OutputItem, OutputKind, PostOutput
 
 logger = logging.getLogger(__name__)
 
+REFUSALS = frozenset({"bad_request", "conflict", "forbidden", "invalid", "not_found", "too_large"})
+"""What the hub itself says of a batch it will never take. All else may pass, as what some other
+server at its address says."""
+
 FLUSH_S = 0.25
 RETRY_FIRST_S = 0.5
 BATCH_ITEMS = 200
+BATCH_BYTES = 500_000
+ITEM_BYTES = 90_000
+NAME_CHARS = 200
 MAX_WAITING = 5000
 TEXT_CHARS = 20_000
 
@@ -77,8 +85,9 @@ def output_item(event: Event, at: datetime) -> OutputItem | None:
 class OutputFeed:
     """Collects items and sends them; `run` until `close`. Nothing here may fail an attempt.
 
-    While the hub is away items wait, and beyond MAX_WAITING the oldest are dropped. Items are
-    numbered and a batch is frozen once tried, so the hub can drop one that comes twice.
+    While the hub is away items wait, and beyond MAX_WAITING the oldest are dropped. A batch is
+    numbered and frozen when it is tried, so the hub can drop one that comes twice. The numbers
+    leave no hole, which the hub would refuse: a status line stands for what was dropped or refused.
     """
 
     def __init__(self, fence: int, sink: OutputSink, now: Callable[[], datetime]) -> None:
@@ -87,6 +96,7 @@ class OutputFeed:
         self._now = now
         self._waiting: list[OutputItem] = []
         self._first = 0
+        self._dropped = 0
         self._news = asyncio.Event()
         self._closed = asyncio.Event()
         self.fenced = asyncio.Event()
@@ -95,13 +105,14 @@ class OutputFeed:
         item = output_item(event, self._now())
         if item is None:
             return
+        item = _fitted(item)
         if self._waiting and (merged := _merged(self._waiting[-1], item)):
             self._waiting[-1] = merged
         else:
             self._waiting.append(item)
         if len(self._waiting) > MAX_WAITING:
             del self._waiting[0]
-            self._first += 1
+            self._dropped += 1
         self._news.set()
 
     def close(self) -> None:
@@ -124,29 +135,62 @@ class OutputFeed:
 
     async def _send_waiting(self) -> None:
         while self._waiting and not self.fenced.is_set():
-            batch = PostOutput(first=self._first, items=self._waiting[:BATCH_ITEMS])
-            del self._waiting[:BATCH_ITEMS]
-            self._first += len(batch.items)
-            await self._deliver(batch)
+            items = self._next_batch()
+            if not await self._deliver(items):
+                note = f"{len(items)} pieces of output could not be shown"
+                items = [self._status(note)]
+                if not await self._deliver(items):
+                    continue  # also the note was refused: go on as if there had been nothing
+            self._first += len(items)
 
-    async def _deliver(self, batch: PostOutput) -> None:
+    def _next_batch(self) -> list[OutputItem]:
+        if self._dropped:
+            note = f"{self._dropped} pieces of output were dropped while the hub was away"
+            self._waiting.insert(0, self._status(note))
+            self._dropped = 0
+        size, count = 0, 0
+        for item in self._waiting[:BATCH_ITEMS]:
+            size += len(msgspec.json.encode(item))
+            if count and size > BATCH_BYTES:
+                break
+            count += 1
+        items = self._waiting[:count]
+        del self._waiting[:count]
+        return items
+
+    def _status(self, text: str) -> OutputItem:
+        return OutputItem(kind=OutputKind.STATUS, text=text, at=self._now())
+
+    async def _deliver(self, items: list[OutputItem]) -> bool:
+        """Whether the hub has the batch; False when it refuses this one for good."""
+        batch = PostOutput(first=self._first, items=items)
         backoff = Backoff(first_s=RETRY_FIRST_S, cap_s=10.0)
         while True:
             try:
                 await self._sink.output(self._fence, batch)
-                return
+                return True
             except HubUnreachableError:
                 await asyncio.sleep(backoff.next_s())
             except HubError as error:
-                if error.hub_status == 409:
+                if error.hub_code == "fenced":
                     self.fenced.set()
-                    return
-                if error.hub_status < 500:
+                    return True
+                if error.hub_code in REFUSALS:
                     logger.warning(
                         "output refused", extra={"fence": self._fence, "error": error.message}
                     )
-                    return
+                    return False
                 await asyncio.sleep(backoff.next_s())
+
+
+def _fitted(item: OutputItem) -> OutputItem:
+    """The item as the wire allows it."""
+    return msgspec.structs.replace(
+        item,
+        text=fit(item.text, ITEM_BYTES),
+        tool=encodable(item.tool)[:NAME_CHARS] if item.tool else None,
+        tool_id=encodable(item.tool_id)[:NAME_CHARS] if item.tool_id else None,
+    )
 
 
 def _merged(last: OutputItem, item: OutputItem) -> OutputItem | None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agentd import output as output_module
+from agentd.fitting import CUT, encodable, fit
 from agentd.journal import Entry, Journal, lost_result, places_in_use
 from agentd.output import OutputFeed
 from agentd.runners.protocol import TextSaid, ToolEnded, ToolStarted
@@ -114,24 +120,64 @@ async def test_a_stale_fence_ends_the_feed() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_refused_batch_is_dropped_and_the_next_one_sent() -> None:
+async def test_a_refused_batch_leaves_no_hole_and_ends_nothing() -> None:
     hub = Hub(REFUSED)
     sending = feed(hub)
     for number in range(output_module.BATCH_ITEMS + 1):
         sending.add(ToolStarted(tool_id=str(number), tool="Bash"))
     await finished(sending)
-    assert [batch.first for batch in hub.outputs] == [output_module.BATCH_ITEMS]
+    assert [batch.first for batch in hub.outputs] == [0, 1]
+    assert hub.outputs[0].items[0].text == "200 pieces of output could not be shown"
+    assert not sending.fenced.is_set()
 
 
 @pytest.mark.usefixtures("quick")
-async def test_the_oldest_output_goes_when_too_much_waits() -> None:
+@pytest.mark.parametrize("code", ["conflict", "not_a_hub"])
+async def test_only_the_hub_that_says_so_has_fenced_an_attempt(code: str) -> None:
+    hub = Hub(HubError("no", hub_code=code, hub_status=409))
+    sending = feed(hub)
+    sending.add(TextSaid("x"))
+    await finished(sending)
+    assert hub.outputs
+    assert not sending.fenced.is_set()
+
+
+@pytest.mark.usefixtures("quick")
+async def test_the_oldest_output_goes_when_too_much_waits_and_that_is_said() -> None:
     hub = Hub()
     sending = feed(hub)
     for number in range(output_module.MAX_WAITING + 3):
         sending.add(ToolStarted(tool_id=str(number), tool="Bash"))
     await finished(sending)
-    assert hub.outputs[0].first == 3
-    assert hub.outputs[0].items[0].tool_id == "3"
+    first = hub.outputs[0]
+    assert (first.first, first.items[1].tool_id) == (0, "3")
+    assert first.items[0].text == "3 pieces of output were dropped while the hub was away"
+
+
+@pytest.mark.usefixtures("quick")
+async def test_what_is_sent_is_never_more_than_the_hub_takes() -> None:
+    hub = Hub()
+    sending = feed(hub)
+    for number in range(40):
+        sending.add(ToolEnded(tool_id="1" * 999, tool="Bash", text="\x01日" * 90_000))
+        sending.add(TextSaid(f"{number} \ud83d"))
+    await finished(sending)
+    firsts = [batch.first for batch in hub.outputs]
+    counts = [len(batch.items) for batch in hub.outputs]
+    assert firsts == [sum(counts[:at]) for at in range(len(counts))]
+    assert sum(counts) == 80
+    for batch in hub.outputs:
+        body = msgspec.json.encode(batch)
+        assert len(body) < 2**20
+        assert msgspec.json.decode(body, type=PostOutput) == batch
+
+
+@given(st.text(st.characters(), max_size=300), st.integers(60, 2000))
+def test_a_text_is_cut_to_the_bytes_it_may_have(text: str, limit: int) -> None:
+    kept = fit(text, limit)
+    assert len(msgspec.json.encode(kept)) <= limit
+    whole = encodable(text)
+    assert kept == whole or (kept.endswith(CUT) and whole.startswith(kept.removesuffix(CUT)))
 
 
 RESULT = PostResult(outcome=Outcome.OK, text="done", usage=[Usage(model="m", input_tokens=1)])
@@ -157,21 +203,91 @@ async def test_the_first_result_of_a_fence_counts(tmp_path: Path) -> None:
     assert hub.results[7].outcome == Outcome.OK
 
 
-@pytest.mark.parametrize(
-    "failure", [AWAY, HubError("busy", hub_code="x", hub_status=507), STALE, REFUSED]
-)
-async def test_a_result_is_kept_for_a_hub_that_cannot_and_dropped_for_one_that_will_not(
+def _said(code: str, status: int) -> HubError:
+    return HubError("no", hub_code=code, hub_status=status)
+
+
+KEEPING = {
+    "away": AWAY,
+    "busy": _said("storage_full", 507),
+    "another server: not found": _said("not_a_hub", 404),
+    "another server: all is well": _said("bad_answer", 200),
+    "another server: moved": _said("not_a_hub", 302),
+    "the wrong host": _said("foreign_host", 421),
+    "a token revoked": _said("unauthorized", 401),
+    "a token of another role": _said("forbidden", 403),
+}
+
+
+@pytest.mark.parametrize("failure", KEEPING.values(), ids=KEEPING.keys())
+async def test_a_result_waits_until_the_hub_itself_answers_for_it(
     tmp_path: Path, failure: Exception
 ) -> None:
-    spool = Spool(tmp_path / "spool", Hub(failure))
+    hub = Hub(failure)
+    spool = Spool(tmp_path / "spool", hub)
     spool.put(7, RESULT)
-    waits = failure not in (STALE, REFUSED)
-    if waits:
-        with pytest.raises(type(failure)):
-            await spool.deliver()
-    else:
+    with pytest.raises(type(failure)):
         await spool.deliver()
-    assert spool.fences() == ([7] if waits else [])
+    assert spool.fences() == [7]
+    await spool.deliver()
+    assert hub.results == {7: RESULT}
+
+
+@pytest.mark.parametrize("code", ["fenced", "conflict"])
+async def test_a_result_of_an_attempt_that_is_over_is_not_wanted(tmp_path: Path, code: str) -> None:
+    spool = Spool(tmp_path / "spool", Hub(_said(code, 409)))
+    spool.put(7, RESULT)
+    await spool.deliver()
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+async def test_one_result_that_must_wait_holds_up_no_other(tmp_path: Path) -> None:
+    hub = Hub(_said("internal", 500))
+    spool = Spool(tmp_path / "spool", hub)
+    spool.put(7, RESULT)
+    spool.put(8, RESULT)
+    with pytest.raises(HubError):
+        await spool.deliver()
+    assert (spool.fences(), list(hub.results)) == ([7], [8])
+
+
+@pytest.mark.parametrize("code", ["bad_request", "invalid", "too_large"])
+@pytest.mark.parametrize("refusals", [1, 2, 3])
+async def test_a_result_the_hub_refuses_still_ends_its_task(
+    tmp_path: Path, code: str, refusals: int
+) -> None:
+    hub = Hub(*[_said(code, 422)] * refusals)
+    spool = Spool(tmp_path / "spool", hub)
+    spool.put(7, msgspec.structs.replace(RESULT, text="x" * 100_000))
+    await spool.deliver()
+    assert spool.fences() == []
+    assert [path.name for path in (tmp_path / "spool").iterdir()] == ["7.result.refused"]
+    said = hub.results.get(7)
+    if refusals == 1:
+        assert said is not None
+        assert (said.outcome, said.usage, len(said.text) < 30_000) == ("ok", RESULT.usage, True)
+    if refusals == 2:
+        assert said is not None
+        assert said.outcome == Outcome.PERMANENT
+
+
+async def test_a_result_the_disk_does_not_take_waits_in_memory(
+    tmp_path: Path, full_disk: Callable[[], AbstractContextManager[None]]
+) -> None:
+    hub = Hub(AWAY)
+    spool = Spool(tmp_path / "spool", hub)
+    with full_disk():
+        assert not spool.put(7, RESULT)
+        assert spool.fences() == [7]
+        with pytest.raises(HubUnreachableError):
+            await spool.deliver()
+    assert list((tmp_path / "spool").iterdir()) == []
+    hub.failures = [AWAY]
+    with pytest.raises(HubUnreachableError):
+        await spool.deliver()
+    assert [path.name for path in (tmp_path / "spool").iterdir()] == ["7.result.json"]
+    await spool.deliver()
+    assert (hub.results, spool.fences()) == ({7: RESULT}, [])
 
 
 async def test_an_unreadable_result_is_set_aside_and_blocks_nothing(tmp_path: Path) -> None:

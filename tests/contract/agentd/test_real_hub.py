@@ -1,0 +1,42 @@
+"""The daemon against the real hub, where the hub's own limits count."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from common.client import OperatorApi
+from common.wire.admin import Role
+from common.wire.tasks import TERMINAL_STATES, SubmitTask, TaskState
+from tests.contract.agentd.agent_process import agentd
+from tests.contract.agentd.scripted_hub import NODE
+from tests.contract.hubd.harness import local_hub
+
+LONG_LINE = "print('x' * 120_000, flush=True); print('日' * 500_000); print('the answer')"
+
+
+async def test_output_beyond_what_the_hub_takes_ends_no_attempt_and_loses_no_result(
+    clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    """Lines over the 100,000 characters of an item, batches and a result over the hub's 1 MiB."""
+    home = tmp_path / "hub"
+    home.mkdir(mode=0o700)
+    command = [sys.executable, "-c", LONG_LINE]
+    async with local_hub(home) as hub:
+        token = await hub.token(Role.NODE, NODE)
+        where: Any = SimpleNamespace(url=hub.url)
+        operator = OperatorApi(await hub.client(Role.OPERATOR))
+        async with (
+            operator.client,
+            agentd(where, clean_env, tmp_path, token=token, runner="command", command=command),
+        ):
+            task = await operator.submit(SubmitTask(prompt="p"), idempotency_key="k")
+            async with asyncio.timeout(20):
+                while (done := await operator.task(task.id)).state not in TERMINAL_STATES:
+                    pass  # each look is a request: it yields
+    assert (done.state, len(done.attempts)) == (TaskState.SUCCEEDED, 1)
+    assert done.result is not None
+    assert done.result.endswith("(the rest was too long to send)")
