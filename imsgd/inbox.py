@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from common.panic import is_panic
 from imsgd.bell import Bell
 from imsgd.domain.admission import Admit
-from imsgd.domain.words import is_panic
 
 
 @dataclass(frozen=True, slots=True)

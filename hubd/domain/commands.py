@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from common.wire.approvals import Decision
@@ -12,11 +12,11 @@ from common.wire.tasks import Priority
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The names a text may use, lower case."""
+    """The names a text may use: each in lower case, with its owner's own spelling."""
 
-    nodes: Collection[str] = ()
-    specialists: Collection[str] = ()
-    projects: Collection[str] = ()
+    nodes: Mapping[str, str] = field(default_factory=dict)
+    specialists: Mapping[str, str] = field(default_factory=dict)
+    projects: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Continue:
     task_id: int
     prompt: str
     node: str | None = None
+    approval: bool | None = None
+    priority: Priority = Priority.NORMAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
 """The text grammar: one table that parses a message and prints `help`.
 
-Only the first line decides and only exact forms are commands; everything else is a new task.
+Only exact forms are commands; everything else is a new task. A full stop or an exclamation mark
+behind a form changes nothing (iOS sets the one by itself, people the other). Where more lines
+follow, only `stop`, an answer with its code, and `#42` are still taken as what they say: a text of
+several lines that begins with `status` is work.
 What a form needs to know of the mesh (its nodes, specialists, projects) is passed in, so that
 `on monday …` stays a task unless a node is called monday.
 """
@@ -11,6 +14,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from common.panic import CLOSING, first_line
 from common.wire.approvals import Decision
 from common.wire.tasks import Priority
 from hubd.domain.codes import parse_code
@@ -47,6 +51,8 @@ class Row:
     build: Build | None = None
     prefix: Prefix | None = None
     verbs: tuple[str, ...] = field(default=())
+    follows: bool = False
+    """A prefix form that also narrows a follow-up: whose session goes on is settled there."""
 
 
 _UNIT_S = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -83,7 +89,7 @@ def _answer(match: re.Match[str], _: Vocabulary) -> Command | None:
         return None
     if any(parse_code(w) or w.lower() in _YES | _NO for w in rest[1:]):
         return Unclear("One answer at a time, please: y K7 or n K7.")
-    return Answer(decision, code, " ".join(rest[1:]) or None)
+    return Answer(decision, code, " ".join(rest[1:]).rstrip(f"{CLOSING} ") or None)
 
 
 def _cost(match: re.Match[str], _: Vocabulary) -> Command:
@@ -107,7 +113,7 @@ def _node_order(verb: NodeVerb) -> Build:
                 return None
             return Unclear(f"No node is called {node}. nodes lists them.")
         timeout_s = float(amount[:-1]) * _UNIT_S[amount[-1].lower()] if amount else None
-        return NodeOrder(verb, node, timeout_s, note)
+        return NodeOrder(verb, words.nodes[node], timeout_s, note)
 
     return build
 
@@ -125,35 +131,36 @@ def _help(match: re.Match[str], _: Vocabulary) -> Command | None:
 
 
 def _continue(match: re.Match[str], _: Vocabulary) -> Command:
-    return Continue(int(match.group("id")), match.group("rest").strip())
+    return follow_up(int(match.group("id")), match.group("rest"))
 
 
 def _at(match: re.Match[str], words: Vocabulary, work: Work) -> Work | Unclear:
     name = match.group("name").lower()
     if name not in words.specialists:
         return Unclear(f"No node has a specialist @{name}. agents lists them.")
-    return replace(work, specialist=name)
+    return replace(work, specialist=words.specialists[name])
 
 
 def _on(match: re.Match[str], words: Vocabulary, work: Work) -> Work | None:
     name = match.group("name").lower()
-    return replace(work, node=name) if name in words.nodes else None
+    return replace(work, node=words.nodes[name]) if name in words.nodes else None
 
 
 def _in(match: re.Match[str], words: Vocabulary, work: Work) -> Work | None:
     name = match.group("name").lower()
     if name not in words.projects:
         return None
-    return replace(work, project=name, branch=match.group("branch"))
+    return replace(work, project=words.projects[name], branch=match.group("branch"))
 
 
 _YES = {"y", "yes", "👍"}
 _NO = {"n", "no", "👎"}
 _ANSWER = re.compile(
     r"^(?P<word>y|yes|n|no|👍|👎)[\U0001f3fb-\U0001f3ff\ufe0f]?(?:\s+(?P<rest>.*\S))?\s*$",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 _FOLLOW_UP = re.compile(r"^#(?P<id>\d{1,9})[\s:,]+(?P<rest>.*\S)\s*$", re.DOTALL)
+_STOP = _line(r"^stop(?:\s+(?P<arg>all|#?\d{1,9}))?")
 _ID = r"#?(?P<id>\d{1,9})"
 _MAYBE_ID = r"(?:\s+#?(?P<id>\d{1,9}))?"
 
@@ -192,6 +199,7 @@ TABLE: tuple[Row, ...] = (
         _start(r"^ask\s+"),
         prefix=lambda _match, _words, work: replace(work, approval=True),
         verbs=("ask",),
+        follows=True,
     ),
     Row(
         WORK,
@@ -200,6 +208,7 @@ TABLE: tuple[Row, ...] = (
         _start(r"^!\s*(?!!)"),
         prefix=lambda _match, _words, work: replace(work, priority=Priority.HIGH),
         verbs=("!", "urgent"),
+        follows=True,
     ),
     Row(
         WORK,
@@ -253,7 +262,7 @@ TABLE: tuple[Row, ...] = (
         CONTROL,
         "stop 42 | stop all",
         "ends it, or everything",
-        _line(r"^stop(?:\s+(?P<arg>all|#?\d{1,9}))?"),
+        _STOP,
         _stop,
     ),
     Row(CONTROL, "hold", "start nothing new", _line("^hold"), lambda _m, _w: Hold(on=True)),
@@ -305,10 +314,21 @@ def parse(text: str, words: Vocabulary) -> Command:
 
 
 def _parse_exact(body: str, words: Vocabulary) -> Command | None:
+    line = first_line(body)
+    if match := _STOP.match(line):
+        return _stop(match, words)
+    command = _first_match(body, words)
+    if len(body.splitlines()) > 1 or not (command is None or isinstance(command, Unclear)):
+        return command
+    asked = _first_match(line.rstrip("?").rstrip(), words)
+    return _first_match(line, words) or (asked if isinstance(asked, Look | Help) else command)
+
+
+def _first_match(text: str, words: Vocabulary) -> Command | None:
     for row in TABLE:
         if row.build is None or row.pattern is None:
             continue
-        match = row.pattern.match(body)
+        match = row.pattern.match(text)
         command = row.build(match, words) if match else None
         if command is not None:
             return command
@@ -316,9 +336,33 @@ def _parse_exact(body: str, words: Vocabulary) -> Command | None:
 
 
 def _parse_work(body: str, words: Vocabulary) -> Command:
+    narrowed = _narrow(body, words, [row for row in TABLE if row.prefix is not None])
+    if isinstance(narrowed, Unclear):
+        return narrowed
+    # What a follow-up cannot have of its own keeps it from being one.
+    plain = replace(narrowed, node=None, approval=None, priority=Priority.NORMAL, prompt="")
+    match = _FOLLOW_UP.match(narrowed.prompt) if plain == Work(prompt="") else None
+    if match is None:
+        return narrowed
+    further = follow_up(int(match.group("id")), match.group("rest"))
+    return replace(
+        further,
+        node=narrowed.node,
+        approval=narrowed.approval or further.approval,
+        priority=further.priority if narrowed.priority is Priority.NORMAL else narrowed.priority,
+    )
+
+
+def follow_up(task_id: int, text: str) -> Continue:
+    """What `#42 <text>` or an inline reply to #42 asks for; `ask` and `!` count there as well."""
+    work = _narrow(text.strip(), Vocabulary(), [row for row in TABLE if row.follows])
+    assert isinstance(work, Work)
+    return Continue(task_id, work.prompt, approval=work.approval, priority=work.priority)
+
+
+def _narrow(body: str, words: Vocabulary, left: list[Row]) -> Work | Unclear:
     """Prefix forms may be combined in any order, each once: `! @researcher on rex …`."""
     work, rest = Work(prompt=""), body
-    left = [row for row in TABLE if row.prefix is not None]
     found = True
     while found:
         found = False
@@ -333,9 +377,6 @@ def _parse_work(body: str, words: Vocabulary) -> Command:
                 work, rest, found = narrowed, match.group("rest"), True
                 left.remove(row)
                 break
-    follow_up = _FOLLOW_UP.match(rest) if work == Work(prompt="", node=work.node) else None
-    if follow_up and work.node:
-        return Continue(int(follow_up.group("id")), follow_up.group("rest").strip(), work.node)
     return replace(work, prompt=rest.strip())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
@@ -20,16 +21,18 @@ from hubd.store import tasks
 from hubd.store.transaction import Tx
 
 
-def vocabulary(tx: Tx) -> tuple[Vocabulary, dict[str, str]]:
-    """The names texts may use, and the nodes' own spelling of theirs."""
+def vocabulary(tx: Tx) -> Vocabulary:
+    """The names texts may use."""
     known = node_store.everyone(tx.conn)
-    spelling = {node.name.lower(): node.name for node in known}
-    words = Vocabulary(
-        nodes=frozenset(spelling),
-        specialists=frozenset(name.lower() for node in known for name in node.specialists),
-        projects=frozenset(name.lower() for node in known for name in (node.projects or ())),
+    return Vocabulary(
+        nodes=_spelling(node.name for node in known),
+        specialists=_spelling(name for node in known for name in node.specialists),
+        projects=_spelling(name for node in known for name in (node.projects or ())),
     )
-    return words, spelling
+
+
+def _spelling(names: Iterable[str]) -> dict[str, str]:
+    return {name.lower(): name for name in names}
 
 
 def obey(tx: Tx, env: Env, text: Text) -> Effect:
@@ -50,15 +53,14 @@ def obey(tx: Tx, env: Env, text: Text) -> Effect:
 def _obey(tx: Tx, env: Env, text: Text) -> Effect:
     if text.tapback is not None:
         return answering.answer_tapback(tx, env, text)
-    words, spelling = vocabulary(tx)
-    command = grammar.parse(text.text, words)
+    command = grammar.parse(text.text, vocabulary(tx))
     if text.refers:
         command = _about(text, command)
         if text.about_approval is not None:
             answered = answering.answer_inline(tx, env, text, command)
             if answered is not None:
                 return answered
-    return _do(tx, env, text, command, spelling)
+    return _do(tx, env, text, command)
 
 
 def _about(text: Text, command: Command) -> Command:
@@ -66,7 +68,7 @@ def _about(text: Text, command: Command) -> Command:
     task_id = text.about_task
     match command:
         case commands.Work() if text.about_approval is None and task_id is not None:
-            return commands.Continue(task_id, text.text.strip())
+            return grammar.follow_up(task_id, text.text)
         case commands.Look(topic=topic, task_id=None) if topic in grammar.BARE_ON_REPLY:
             return replace(command, task_id=task_id)
         case commands.Stop(task_id=None, everything=False):
@@ -77,12 +79,12 @@ def _about(text: Text, command: Command) -> Command:
             return command
 
 
-def _do(tx: Tx, env: Env, text: Text, command: Command, spelling: dict[str, str]) -> Effect:
+def _do(tx: Tx, env: Env, text: Text, command: Command) -> Effect:
     match command:
         case commands.Work():
-            return _work(tx, env, text, command, spelling)
+            return _work(tx, env, text, command)
         case commands.Continue():
-            return _continue(tx, env, text, command, spelling)
+            return _continue(tx, env, text, command)
         case commands.Answer():
             return answering.answer_text(tx, env, text, command)
         case commands.Look():
@@ -92,7 +94,7 @@ def _do(tx: Tx, env: Env, text: Text, command: Command, spelling: dict[str, str]
         case commands.Hold():
             return _hold(tx, text, command)
         case commands.NodeOrder():
-            return _node_order(tx, env, text, command, spelling)
+            return _node_order(tx, env, text, command)
         case commands.Retry():
             return _retry(tx, env, text, command)
         case commands.Help():
@@ -106,11 +108,11 @@ def _origin(text: Text) -> Origin:
     return Origin(source=text.via, by=text.sender, conversation=text.chat, files=text.files)
 
 
-def _work(tx: Tx, env: Env, text: Text, work: commands.Work, spelling: dict[str, str]) -> Effect:
+def _work(tx: Tx, env: Env, text: Text, work: commands.Work) -> Effect:
     request = SubmitTask(
         prompt=work.prompt,
         specialist=work.specialist,
-        node=spelling.get(work.node) if work.node else None,
+        node=work.node,
         project=work.project,
         branch=work.branch,
         priority=work.priority,
@@ -130,18 +132,18 @@ def _accepted(tx: Tx, env: Env, task: TaskRecord) -> Effect:
     return Effect(reply=reply, task_id=task.id)
 
 
-def _continue(
-    tx: Tx, env: Env, text: Text, command: commands.Continue, spelling: dict[str, str]
-) -> Effect:
+def _continue(tx: Tx, env: Env, text: Text, command: commands.Continue) -> Effect:
     before = submitting.find_task(tx, command.task_id)
     request = SubmitTask(
         prompt=command.prompt,
         specialist=before.specialist,
-        node=spelling.get(command.node or "", before.pinned_node),
+        node=command.node or before.pinned_node,
         project=before.project,
         branch=before.branch,
         model=before.model,
         continue_of=before.id,
+        approval=command.approval,
+        priority=command.priority,
     )
     task = submitting.submit(tx, env, request, _origin(text))
     effect = _accepted(tx, env, task)
@@ -178,10 +180,8 @@ def _hold(tx: Tx, text: Text, command: commands.Hold) -> Effect:
     return Effect(reply="Going on.")
 
 
-def _node_order(
-    tx: Tx, env: Env, text: Text, command: commands.NodeOrder, spelling: dict[str, str]
-) -> Effect:
-    name = spelling[command.node]
+def _node_order(tx: Tx, env: Env, text: Text, command: commands.NodeOrder) -> Effect:
+    name = command.node
     match command.verb:
         case NodeVerb.DRAIN:
             nodes.set_drain(tx, name, command.note, command.timeout_s, text.sender)

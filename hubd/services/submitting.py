@@ -177,4 +177,5 @@ def again(task: TaskRecord) -> SubmitTask:
         max_cost_usd=task.max_cost_usd,
         timeout_s=task.timeout_s,
         on_lost=task.on_lost,
+        continue_of=task.continue_of,
     )

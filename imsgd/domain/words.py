@@ -6,14 +6,15 @@ import hashlib
 import re
 import unicodedata
 
-_PLACEHOLDERS = "\ufffc\ufffd"
+from common.panic import PLACEHOLDERS
+
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff\ufffc\ufffd]")
 _REPLY_FORM = re.compile(r"#\d+\b")
 
 
 def visible(text: str | None) -> str:
     """What a person wrote: no attachment or balloon placeholders at the edges, no blank edges."""
-    return (text or "").strip(_PLACEHOLDERS + " \t\r\n\0")
+    return (text or "").strip(PLACEHOLDERS + " \t\r\n\0")
 
 
 def comparable(text: str) -> str:
@@ -29,12 +30,6 @@ def comparable(text: str) -> str:
 
 def fingerprint(text: str) -> str:
     return hashlib.sha256(comparable(text).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def is_panic(text: str) -> bool:
-    """Whether a text is the one order that must not wait for the hub: `stop all`."""
-    lines = visible(text).splitlines()
-    return bool(lines) and lines[0].strip().rstrip(".!").casefold().split() == ["stop", "all"]
 
 
 def has_reply_form(text: str) -> bool:

@@ -190,6 +190,54 @@ async def test_an_inline_reply_to_a_result_continues_the_session_where_it_is(hub
     assert lease.task.session_id == "s-1"
 
 
+@pytest.mark.parametrize("inline", [False, True])
+async def test_a_follow_up_that_says_ask_waits_for_its_yes(hub: Hub, inline: bool) -> None:
+    await fleet(hub)
+    await hub.text("tidy")
+    await hub.run_one("rex", session_id="s-1")
+    await hub.deliver()
+    if inline:
+        (done,) = await hub.rows("SELECT guid FROM outbox WHERE kind = 'final'")
+        await hub.text("ask delete the old branches", reply_to=done[0])
+    else:
+        await hub.text("#1 ask delete the old branches")
+    task = await hub.task(2)
+    assert (task.state, task.prompt) == (TaskState.WAITING_APPROVAL, "delete the old branches")
+    assert task.continue_of == 1
+    await hub.beat("rex")
+    assert await hub.claim("rex") == []
+
+
+async def test_a_follow_up_that_is_repeated_goes_on_in_the_same_conversation(hub: Hub) -> None:
+    await fleet(hub)
+    await hub.text("tidy")
+    await hub.run_one("rex", session_id="s-1")
+    await hub.text("#1 and now the other one")
+    await hub.run_one("rex", "permanent", error="x", session_id="s-1")
+    await hub.text("retry 2")
+    task = await hub.task(3)
+    assert (task.prompt, task.continue_of) == ("and now the other one", 1)
+    (lease,) = await hub.claim("rex")
+    assert lease.task.session_id == "s-1"
+
+
+async def test_names_are_taken_in_any_case_and_kept_as_their_owner_spells_them(hub: Hub) -> None:
+    await hub.node("Rex", specialists=["Critic"], facts={"projects": ["Web"]})
+    await hub.text("@critic on rex in web look at it")
+    task = await hub.task(1)
+    assert (task.specialist, task.pinned_node, task.project) == ("Critic", "Rex", "Web")
+    assert [lease.task.id for lease in await hub.claim("Rex")] == [1]
+
+
+async def test_panic_with_a_full_stop_starts_nothing(hub: Hub) -> None:
+    await fleet(hub)
+    await hub.text("work")
+    for text in ("Stop all.", "stop all!\nnow"):
+        (reply,) = [r for r in await hub.say(text) if r.startswith("Stopping")]
+        assert "on hold" in reply
+    assert await hub.rows("SELECT id FROM tasks") == [(1,)]
+
+
 async def test_a_follow_up_says_when_the_node_of_its_session_is_away(hub: Hub) -> None:
     await fleet(hub)
     await hub.say("tidy")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.panic import is_panic
 from common.wire.approvals import Decision
 from common.wire.tasks import Priority
 from hubd.domain import grammar
@@ -27,9 +30,9 @@ from hubd.domain.commands import (
 )
 
 WORDS = Vocabulary(
-    nodes=frozenset({"rex", "archon"}),
-    specialists=frozenset({"researcher"}),
-    projects=frozenset({"web"}),
+    nodes={"rex": "Rex", "archon": "archon"},
+    specialists={"researcher": "researcher"},
+    projects={"web": "Web"},
 )
 YES, NO = Decision.APPROVE, Decision.DENY
 
@@ -41,9 +44,9 @@ YES, NO = Decision.APPROVE, Decision.DENY
         ("  two\nlines  ", Work("two\nlines")),
         ("@researcher find it", Work("find it", specialist="researcher")),
         ("@Researcher: find it", Work("find it", specialist="researcher")),
-        ("on Rex build", Work("build", node="rex")),
-        ("in web@dev fix it", Work("fix it", project="web", branch="dev")),
-        ("in web fix it", Work("fix it", project="web")),
+        ("on Rex build", Work("build", node="Rex")),
+        ("in web@dev fix it", Work("fix it", project="Web", branch="dev")),
+        ("in web fix it", Work("fix it", project="Web")),
         ("ask publish", Work("publish", approval=True)),
         ("! now", Work("now", priority=Priority.HIGH)),
         ("low later", Work("later", priority=Priority.LOW)),
@@ -52,15 +55,23 @@ YES, NO = Decision.APPROVE, Decision.DENY
             Work(
                 "go\nslowly",
                 specialist="researcher",
-                node="rex",
-                project="web",
+                node="Rex",
+                project="Web",
                 approval=True,
                 priority=Priority.HIGH,
             ),
         ),
         ("#42 also tests", Continue(42, "also tests")),
-        ("on rex #42 also tests", Continue(42, "also tests", "rex")),
-        ("! on rex #42 also tests", Work("#42 also tests", node="rex", priority=Priority.HIGH)),
+        ("on rex #42 also tests", Continue(42, "also tests", "Rex")),
+        (
+            "! on rex #42 also tests",
+            Continue(42, "also tests", "Rex", priority=Priority.HIGH),
+        ),
+        ("#42 ask publish it", Continue(42, "publish it", approval=True)),
+        ("ask #42 publish it", Continue(42, "publish it", approval=True)),
+        ("#42 ! ask now.", Continue(42, "now.", approval=True, priority=Priority.HIGH)),
+        ("#42 low contrast", Continue(42, "low contrast")),
+        ("@researcher #42 look", Work("#42 look", specialist="researcher")),
         ("y", Answer(YES)),
         ("YES", Answer(YES)),
         ("n", Answer(NO)),
@@ -69,6 +80,11 @@ YES, NO = Decision.APPROVE, Decision.DENY
         ("👎", Answer(NO)),
         ("y k7", Answer(YES, "K7")),
         ("n K7 too risky", Answer(NO, "K7", "too risky")),
+        ("y K7\nthanks", Answer(YES, "K7", "thanks")),
+        ("n K7\nnot\nnow", Answer(NO, "K7", "not now")),
+        ("stop all\nnow", Stop(everything=True)),
+        ("Stop #42.\nit is wrong", Stop(42)),
+        ("status?", Look(Topic.STATUS)),
         ("pending", Look(Topic.PENDING)),
         ("Status", Look(Topic.STATUS)),
         ("ls", Look(Topic.LIST)),
@@ -87,10 +103,10 @@ YES, NO = Decision.APPROVE, Decision.DENY
         ("stop", Stop()),
         ("hold", Hold(on=True)),
         ("go", Hold(on=False)),
-        ("drain rex", NodeOrder(NodeVerb.DRAIN, "rex")),
-        ("drain Rex 30m lunch break", NodeOrder(NodeVerb.DRAIN, "rex", 1800.0, "lunch break")),
-        ("undrain rex", NodeOrder(NodeVerb.UNDRAIN, "rex")),
-        ("reset rex", NodeOrder(NodeVerb.RESET, "rex")),
+        ("drain rex", NodeOrder(NodeVerb.DRAIN, "Rex")),
+        ("drain Rex 30m lunch break", NodeOrder(NodeVerb.DRAIN, "Rex", 1800.0, "lunch break")),
+        ("undrain rex", NodeOrder(NodeVerb.UNDRAIN, "Rex")),
+        ("reset rex", NodeOrder(NodeVerb.RESET, "Rex")),
         ("retry 42", Retry(42)),
         ("help", Help()),
         ("help cost", Help("cost")),
@@ -119,6 +135,11 @@ def test_every_form_of_the_grammar_is_understood(text: str, command: Command) ->
         "retry it please",
         "!!! wow",
         "nodes and edges, explain",
+        "hold\nthe release notes and fix them",
+        "y\nand then?",
+        "y?",
+        "stop 42?",
+        "stop all the lights in the repo.",
     ],
 )
 def test_a_sentence_that_begins_like_a_command_is_work(text: str) -> None:
@@ -159,3 +180,37 @@ def test_no_tail_turns_a_control_verb_into_something_else(usage: str, tail: str)
     verb = usage.split()[0]
     command = grammar.parse(f"{verb} zz {tail}", WORDS)
     assert not isinstance(command, Stop | Hold | Retry)
+
+
+FORMS = [
+    "y", "n", "y K7", "pending", "status", "ls", "#42", "why 42", "more 42", "nodes", "agents",
+    "cost week", "stop 42", "stop all", "stop", "hold", "go", "drain rex", "undrain rex",
+    "reset rex", "retry 42", "help",
+]  # fmt: skip
+
+
+@given(
+    st.sampled_from(FORMS),
+    st.sampled_from(["", ".", "!", "!!", "…", " .", "\u00a0", "\n\n"]),
+    st.sampled_from([str, str.upper, str.capitalize]),
+)
+def test_a_form_means_the_same_as_people_and_ios_type_it(
+    form: str, end: str, as_typed: Any
+) -> None:
+    assert grammar.parse(as_typed(form) + end, WORDS) == grammar.parse(form, WORDS)
+
+
+_PANICS = st.builds(
+    "{}{}{}{}{}".format,
+    st.sampled_from(["", " ", "\ufffc", "\n"]),
+    st.sampled_from(["stop", "Stop", "STOP", "\u017ftop"]),
+    st.sampled_from([" ", "  ", "\t", "\u00a0"]),
+    st.sampled_from(["all", "All", "ALL!", "all.", "all …"]),
+    st.sampled_from(["", "\nnow", "\n\nplease", "!"]),
+)
+
+
+@given(st.text(max_size=20) | _PANICS)
+def test_what_the_bridge_takes_for_panic_stops_everything_in_the_hub(text: str) -> None:
+    stops = grammar.parse(text, WORDS) == Stop(everything=True)
+    assert stops == is_panic(text)

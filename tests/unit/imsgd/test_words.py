@@ -7,9 +7,10 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.panic import is_panic
 from imsgd.domain.chunks import chunked
 from imsgd.domain.plain import to_plain
-from imsgd.domain.words import comparable, fingerprint, has_reply_form, is_panic, visible
+from imsgd.domain.words import comparable, fingerprint, has_reply_form, visible
 
 
 @pytest.mark.parametrize(
