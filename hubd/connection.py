@@ -19,7 +19,12 @@ from quart.wrappers.request import Body
 from quart.wrappers.response import DataBody
 
 from hubd.access.errors import BodyTimeoutError
-from hubd.access.limits import BODY_TIMEOUT_S, MAX_FILE_BYTES, MAX_JSON_BYTES
+from hubd.access.limits import (
+    BODY_TIMEOUT_S,
+    FILE_TIMEOUT_S,
+    MAX_FILE_BYTES,
+    MAX_JSON_BYTES,
+)
 
 SEND_TIMEOUT_S = 60.0
 
@@ -39,6 +44,9 @@ class HubBody(Body):
         return self._complete.is_set()
 
 
+FILES = "/v1/files"
+
+
 class HubRequest(Request):
     """Takes larger bodies where files are handed in, and only there."""
 
@@ -46,7 +54,7 @@ class HubRequest(Request):
     body: HubBody
 
     def __init__(self, method: str, scheme: str, path: str, *args: object, **more: object) -> None:
-        more["max_content_length"] = MAX_FILE_BYTES if path == "/v1/files" else MAX_JSON_BYTES
+        more["max_content_length"] = MAX_FILE_BYTES if path == FILES else MAX_JSON_BYTES
         super().__init__(method, scheme, path, *args, **more)  # type: ignore[arg-type]
 
 
@@ -72,8 +80,9 @@ class HubConnection(ASGIHTTPConnection):
 async def _read_body(request: Request, receive: ASGIReceiveCallable) -> bool:
     """Receive the body; False when the caller left. A late one raises where it is read."""
     assert isinstance(request.body, HubBody)
+    limit_s = FILE_TIMEOUT_S if request.path == FILES else BODY_TIMEOUT_S
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        async with asyncio.timeout(limit_s):
             while not request.body.complete:
                 message = await receive()
                 if message["type"] != "http.request":
@@ -82,7 +91,7 @@ async def _read_body(request: Request, receive: ASGIReceiveCallable) -> bool:
                 if not message.get("more_body", False):
                     request.body.set_complete()
     except TimeoutError:
-        late = BodyTimeoutError(f"the body did not arrive within {BODY_TIMEOUT_S} s")
+        late = BodyTimeoutError(f"the body did not arrive within {limit_s} s")
         request.body.fail(late)
     return True
 

@@ -10,10 +10,11 @@ from typing import TextIO
 
 from common.config import BridgeConfig
 from common.errors import EXIT_FAILED, EXIT_OK
+from common.handles import normalise
 from common.wire.messages import BridgeProblem
 from imsgd.chatdb import problems
 from imsgd.chatdb.database import ChatDatabase
-from imsgd.domain.handles import is_address, normalise
+from imsgd.domain.handles import is_address
 from imsgd.domain.outcome import NOT_AUTHORISED
 from imsgd.errors import ChatDbBusyError, ChatDbError
 from imsgd.osascript import COUNT_ACCOUNTS, Osascript

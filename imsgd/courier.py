@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections import Counter
 from functools import partial
 
 from common.client.bridge import BridgeApi
@@ -13,7 +14,14 @@ from common.clock import Clock, to_datetime
 from common.errors import EXIT_CONFIG
 from common.supervise import Backoff
 from common.version import VERSION
-from common.wire.messages import BridgeReport, ClaimOutbox, InboundMessage, OutboxOutcome
+from common.wire.messages import (
+    BridgeProblem,
+    BridgeReport,
+    ClaimOutbox,
+    InboundMessage,
+    MessageReceipt,
+    OutboxOutcome,
+)
 from imsgd import files
 from imsgd.bell import Bell
 from imsgd.domain.admission import Refusal
@@ -41,11 +49,14 @@ FAREWELL_S = 0.5
 MAX_TEXT = 200_000
 """What the hub takes."""
 
+UNHEARD_PROBLEM = "hub_ignores"
 PANIC_ANSWER = "The hub does not answer. I will tell it to stop everything as soon as it does."
 
 _REFUSED = frozenset({400, 409, 413, 422})
 """Answers that the same request will get for ever."""
 _NO_ROOM = frozenset({507})
+TOO_SLOW = 408
+FILE_TRIES = 3
 _LOCKED_OUT = frozenset({401, 403})
 
 
@@ -79,6 +90,8 @@ class Courier:
         self._health = health
         self._was_in = False
         self._outage: str | None = None
+        self._unheard: str | None = None
+        self._slow_files: Counter[str] = Counter()
 
     async def deliver(self) -> None:
         """Bring every input to the hub, in order, until it has acknowledged each."""
@@ -163,8 +176,9 @@ class Courier:
             item = current
         if not item.is_panic:
             await self._let_reports_go_first(item)
+        missed: list[str] = []
         try:
-            receipt = await self._api.deliver(await self._message(item))
+            receipt = await self._api.deliver(await self._message(item, missed))
         except HubError as error:
             if error.hub_status not in _REFUSED:
                 raise
@@ -172,11 +186,29 @@ class Courier:
             await self._settle(item, "refused by the hub")
             return
         self._heard_from_hub()
+        self._note_receipt(item, receipt)
         logger.info(
             "input delivered",
             extra={"guid": item.guid, "status": receipt.status, "task": receipt.task_id},
         )
         await self._settle(item, hearing.INPUT)
+        if missed:
+            await self._say_missed(item, missed)
+
+    def _note_receipt(self, item: Inbound, receipt: MessageReceipt) -> None:
+        """A text that only this side allows must not vanish in silence."""
+        if receipt.status != "ignored":
+            if self._unheard == item.sender:
+                self._health.end(UNHEARD_PROBLEM)
+            return
+        self._unheard = item.sender
+        self._health.begin(
+            BridgeProblem(
+                id=UNHEARD_PROBLEM,
+                text=f"The hub does not listen to {item.sender}: its text was dropped.",
+                remedy="On the hub's machine put it into bridge.allow too, then mesh restart hubd.",
+            )
+        )
 
     async def _let_reports_go_first(self, item: Inbound) -> None:
         """An answer means nothing to a hub that was not told of the question above it."""
@@ -194,14 +226,20 @@ class Courier:
         await self._ledger.write(partial(hearing.settle, guid=item.guid, verdict=verdict))
         self._inbox.remove(item.guid)
 
-    async def _message(self, item: Inbound) -> InboundMessage:
+    async def _say_missed(self, item: Inbound, names: list[str]) -> None:
+        text = f"Your text went without {', '.join(names)}: I could not hand it on."
+        now = self._clock.now()
+        await self._ledger.write(lambda c: speaking.say(c, item.chat, text, now=now))
+        self._offered.ring()
+
+    async def _message(self, item: Inbound, missed: list[str]) -> InboundMessage:
         reply_to = item.reply_to
         if reply_to is not None:
             # The hub knows a bubble by one guid; a text to oneself has two.
             reply_to = (
                 await self._ledger.read(partial(hearing.primary_guid, guid=reply_to)) or reply_to
             )
-        handed = await self._hand_on_files(item) if item.has_files else []
+        handed = await self._hand_on_files(item, missed) if item.has_files else []
         names = ", ".join(name for name, _ in handed)
         return InboundMessage(
             guid=item.guid,
@@ -215,23 +253,29 @@ class Courier:
             order=item.rowid,
         )
 
-    async def _hand_on_files(self, item: Inbound) -> list[tuple[str, str]]:
-        """Name and the hub's id of each file that came with a text and can be handed on."""
+    async def _hand_on_files(self, item: Inbound, missed: list[str]) -> list[tuple[str, str]]:
+        """Name and the hub's id of each file that came with a text and can be handed on; those
+        that cannot are `missed`. The texts behind must not wait for a slow one for ever."""
         handed: list[tuple[str, str]] = []
         for attachment in await self._reader.files(item):
             file = await files.load(attachment)
             if file is None:
+                missed.append(attachment.shown_name)
                 continue
             try:
                 file_id = await self._api.put_file(
                     file.content, name=file.name, media_type=file.media_type
                 )
             except HubError as error:
-                if error.hub_status not in _REFUSED | _NO_ROOM:
+                self._slow_files[item.guid] += error.hub_status == TOO_SLOW
+                slow = self._slow_files[item.guid] >= FILE_TRIES
+                if not slow and error.hub_status not in _REFUSED | _NO_ROOM:
                     raise
                 logger.warning("file refused", extra={"guid": item.guid, "error": error.message})
+                missed.append(file.name)
                 continue
             handed.append((file.name, file_id))
+        del self._slow_files[item.guid]
         return handed
 
     async def _answer_panic(self, item: Inbound) -> None:

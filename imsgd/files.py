@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from imsgd.domain.attachments import MAX_BYTES, Attachment
 logger = logging.getLogger(__name__)
 
 CONVERT_S = 20.0
+_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 _APPLE_PHOTOS = {".heic", ".heif"}
 
 
@@ -44,7 +46,9 @@ def _read(path: Path, attachment: Attachment) -> LoadedFile | None:
     if len(content) > MAX_BYTES:
         logger.warning("file too large", extra={"limit": MAX_BYTES})
         return None
-    media_type = attachment.media_type or "application/octet-stream"
+    media_type = attachment.media_type or ""
+    if not _MEDIA_TYPE.fullmatch(media_type):  # it becomes a header, and Messages takes any text
+        media_type = "application/octet-stream"
     return LoadedFile(attachment.shown_name, media_type, content)
 
 

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.clock import Clock
+from common.handles import address_of
 from common.supervise import Backoff
 from common.wire.messages import BridgeProblem
 from imsgd.bell import Bell
 from imsgd.chatdb.database import ChatDatabase
 from imsgd.chatdb.link import ChatLink
 from imsgd.domain.chunks import chunked
-from imsgd.domain.handles import AllowList, address_of
+from imsgd.domain.handles import AllowList
 from imsgd.domain.outcome import NO_SUCH_OBJECT, NOT_AUTHORISED, Attempt, ScriptResult, classify
 from imsgd.domain.plain import to_plain
 from imsgd.domain.words import fingerprint
@@ -133,7 +134,9 @@ class Sender:
         latest = [bubble for bubble in bubbles if bubble.part == part][-1:]
         bubble = latest[0] if latest else None
         if bubble is None or bubble.state is BubbleState.NOT_STARTED:
-            bubble = await self._send(item, part, text, again=bool(bubble and bubble.again))
+            again = bool(bubble and bubble.again)
+            marked = AGAIN_MARK + text if again else text
+            bubble = await self._send(item, part, marked, again=again)
         bubble = await self._await_row(bubble)
         if bubble.state is BubbleState.LOST:
             late = await self._ledger.read(lambda c: speaking.arrived(c, item.id, part))
@@ -142,8 +145,8 @@ class Sender:
             if bubble.again:
                 return await self._give_up(bubble)
             logger.warning("sending once more after a crash", extra={"item": item.hub_id})
-            again = await self._send(item, part, AGAIN_MARK + text, again=True)
-            bubble = await self._await_row(again)
+            bubble = await self._send(item, part, AGAIN_MARK + text, again=True)
+            bubble = await self._await_row(bubble)
         return bubble
 
     async def _give_up(self, bubble: Bubble) -> Bubble:

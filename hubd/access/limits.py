@@ -14,6 +14,8 @@ MAX_HEADER_BYTES = 16_384
 MAX_URL_BYTES = 4_096
 MAX_KEY_CHARS = 200
 BODY_TIMEOUT_S = 10
+FILE_TIMEOUT_S = 120
+"""A photo over a hotel's network."""
 
 REQUESTS_PER_S = 2_000.0
 """Far above what a mesh needs; it bounds a program that runs wild, not one that works hard."""

@@ -9,6 +9,7 @@ from common.version import PROTOCOL
 from common.wire.admin import Role
 from hubd.access.limits import (
     BODY_TIMEOUT_S,
+    FILE_TIMEOUT_S,
     MAX_FILE_BYTES,
     MAX_HEADER_BYTES,
     MAX_JSON_BYTES,
@@ -46,7 +47,8 @@ TERMS = f"""**Protocol.** `Mesh-Proto: {PROTOCOL}` says which protocol the calle
 be left out; the hub takes {PROTOCOL} and {PROTOCOL - 1}, and answers any other with 426.
 
 **Bodies.** JSON with `Content-Type: application/json`, at most {MAX_JSON_BYTES} bytes; a file,
-with its own `Content-Type`, at most {MAX_FILE_BYTES}. A body must arrive within {BODY_TIMEOUT_S} s.
+with its own `Content-Type`, at most {MAX_FILE_BYTES}. A body must arrive within {BODY_TIMEOUT_S} s,
+a file within {FILE_TIMEOUT_S} s.
 A URL has at most {MAX_URL_BYTES} bytes, all headers together {MAX_HEADER_BYTES}. A call with query
 parameters refuses one it does not know and one that is given twice. Fields of a body that its
 schema does not name are ignored, unless it says that they are refused.

@@ -10,6 +10,7 @@ from datetime import tzinfo
 from common.clock import Clock
 from common.config import Config
 from common.supervise import Loop
+from hubd.domain.handles import check_handles
 from hubd.domain.leases import check_limits
 from hubd.domain.money import Estimate
 from hubd.services.approvals import Approvals
@@ -70,8 +71,9 @@ def build_services(
 ) -> Services:
     """`rng` jitters and draws approval codes; token secrets come from `secrets`. `zone` decides
     when a day ends, None is the machine's own. Raises InvalidError for time limits that
-    contradict each other."""
+    contradict each other and for a handle that could never be anybody's."""
     check_limits(config.hub)
+    check_handles(config.bridge)
     env = Env.of(config, rng, estimate, zone)
     book = LeaseBook()
     output = OutputFeed(database)

@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from urllib.parse import quote
@@ -110,6 +111,8 @@ class ChatDatabase:
             )
         except sqlite3.Error as error:
             raise as_bridge_error(error, path) from error
+        # One damaged text, a stranger's perhaps, must not keep all others from being read.
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         try:
             return cls(connection, path)._prepared()
         except BaseException:

@@ -1,31 +1,11 @@
-"""Addresses of people: phone numbers and mail addresses in one comparable form."""
+"""Who is heard and answered, and the conversations with oneself."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_PREFIX = re.compile(r"^(?:e:|p:|mailto:|tel:|imessage:)+", re.IGNORECASE)
-_PHONE_NOISE = re.compile(r"[\s()./\-\u00a0\u2010-\u2015\u202a-\u202e\u2066-\u2069]+")
-_MAIL = re.compile(r"""[^\s;,"'<>@]+@[^\s;,"'<>@]+""")
-_PHONE = re.compile(r"\+[0-9]{4,15}", re.ASCII)
-_SHORT_CODE = re.compile(r"[0-9]{3,15}", re.ASCII)
-
-
-def normalise(handle: str) -> str:
-    """Return the comparable form of a handle, or "" if it is neither a number nor a mail address.
-
-    A mail address is lower-cased, a number keeps its `+` and loses its punctuation. A number
-    without `+` stays without: it is another address, and sending to it fails with error 22.
-    """
-    bare = _PREFIX.sub("", handle.strip()).strip()
-    if "@" in bare:
-        return bare.lower() if _MAIL.fullmatch(bare) else ""
-    number = _PHONE_NOISE.sub("", bare)
-    if _PHONE.fullmatch(number) or _SHORT_CODE.fullmatch(number):
-        return number
-    return ""
+from common.handles import address_of, normalise
 
 
 def is_address(handle: str) -> bool:
@@ -68,17 +48,3 @@ class AllowList:
     def conversation(self, address: str) -> str:
         """The key under which own sends are remembered: all chats with oneself are one."""
         return SELF if self.is_own(address) else normalise(address)
-
-
-def address_of(chat: str) -> str | None:
-    """The other side's address of a one-to-one chat guid (`iMessage;-;+1555…`, `any;-;…`).
-
-    None for a group, for another service, or for what is no guid and no address.
-    """
-    if ";" not in chat:
-        return chat if normalise(chat) else None
-    service, _, rest = chat.partition(";")
-    polarity, _, address = rest.partition(";")
-    if service.lower() not in {"imessage", "any"} or polarity != "-" or not normalise(address):
-        return None
-    return address

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from imsgd.domain.handles import normalise
+from common.handles import normalise
 from imsgd.domain.rows import URL_BALLOON
 from imsgd.simulated.modes import FAILURES, HANGS, WITHOUT_ROW, Mode, Stage
 from imsgd.simulated.store import MessageStore, NewRow, Written

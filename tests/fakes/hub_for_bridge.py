@@ -30,6 +30,10 @@ class HubForBridge:
     """Name, media type and content by id."""
     on_message: Callable[[dict[str, Any]], None] | None = None
     message_answer: Answer | None = None
+    ignores: bool = False
+    """It does not listen to whoever wrote."""
+    slow_files: int = 0
+    """So many uploads take too long."""
     drop_replies: int = 0
     """So many answers to messages are cut off after they took effect."""
     token: str = TOKEN
@@ -128,6 +132,9 @@ class HubForBridge:
         writer.close()
 
     def _store(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        if self.slow_files:
+            self.slow_files -= 1
+            return 408, {"error": "body_timeout", "message": "the body did not arrive in time"}
         file_id = f"file-{len(self.files) + 1}"
         name = parse_qs(urlsplit(path).query)["name"][0]
         self.files[file_id] = (name, headers["content-type"], body)
@@ -151,6 +158,8 @@ class HubForBridge:
             self.posts.append(body)
             if self.message_answer is not None:
                 return self.message_answer
+            if self.ignores:
+                return 200, {"status": "ignored", "task_id": None}
             duplicate = body["guid"] in self.messages
             if not duplicate:
                 self.messages[body["guid"]] = body

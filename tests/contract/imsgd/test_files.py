@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from imsgd.simulated.store import NewRow, Written
-from tests.contract.imsgd.bench import OWNER, OWNER_CHAT, Bench
+from tests.contract.imsgd.bench import OWNER, OWNER_CHAT, Bench, until
 
 PICTURE = bytes(range(256)) * 40
 
@@ -61,6 +61,33 @@ async def test_a_text_is_delivered_without_a_file_that_is_too_large_or_gone(
     bench.world.store.join(written, OWNER_CHAT)
     [message] = await bench.hub.heard("Two files")
     assert message["files"] == []
+    missed = "Your text went without film.mov, gone.txt: I could not hand it on."
+    await until(lambda: bench.sent_texts == [missed])
+
+
+async def test_a_file_that_is_too_slow_holds_no_text_up_for_ever(
+    bench: Bench, tmp_path: Path
+) -> None:
+    picture = tmp_path / "shed.png"
+    picture.write_bytes(PICTURE)
+    bench.hub.slow_files = 3
+    await bench.start()
+    written = _write(bench, "\ufffcWhat is wrong here?")
+    bench.world.store.attach(written, picture, mime_type="image/png")
+    await bench.world.text("and another thing")
+    await bench.hub.heard("What is wrong here?", "and another thing")
+    await until(lambda: bench.sent_texts)
+    assert "shed.png" in bench.sent_texts[0]
+
+
+async def test_a_media_type_that_is_none_is_not_passed_on(bench: Bench, tmp_path: Path) -> None:
+    picture = tmp_path / "shed.png"
+    picture.write_bytes(PICTURE)
+    await bench.start()
+    written = _write(bench, "\ufffcWhat is this?")
+    bench.world.store.attach(written, picture, mime_type="image/p\u00f1g\r\nx: y")
+    [message] = await bench.hub.heard("What is this?")
+    assert bench.hub.files[message["files"][0]][1] == "application/octet-stream"
 
 
 async def test_an_apple_photo_becomes_a_jpeg_where_the_converter_is(

@@ -11,7 +11,7 @@ import pytest
 from imsgd.sender import AGAIN_MARK
 from imsgd.simulated.modes import Mode
 from imsgd.simulated.server import socket_path
-from tests.contract.imsgd.bench import OWNER, OWNER_CHAT, SELF, SELF_CHAT, Bench, until
+from tests.contract.imsgd.bench import OWNER, OWNER_CHAT, SELF, SELF_CHAT, Bench, rows, until
 
 
 async def test_a_crash_after_osascript_makes_no_second_reply(bench: Bench) -> None:
@@ -27,6 +27,25 @@ async def test_a_crash_after_osascript_makes_no_second_reply(bench: Bench) -> No
     assert outcome["outcome"] == "sent"
     assert not outcome["maybe_duplicate"]
     assert bench.sent_texts == ["#1 done"]
+
+
+async def test_a_repeat_is_marked_also_when_its_first_try_never_began(bench: Bench) -> None:
+    ledger = Path(bench.env["MESH_HOME"]) / "bridge.db"
+    bench.world.set_mode(Mode.HANG, times=1)
+    await bench.start()
+    item = await bench.hub.say(OWNER_CHAT, "#1 done")
+    await until(lambda: bench.calls)
+    await bench.kill()
+    bench.world.set_mode(Mode.NOT_RUNNING, times=1)
+    await bench.hub.offer_again()
+    await bench.start()
+    unstarted = "SELECT 1 FROM bubbles WHERE again = 1 AND state = 'not_started'"
+    await until(lambda: rows(ledger, unstarted), timeout_s=25)
+    await bench.kill()
+    await bench.hub.offer_again()
+    await bench.start()
+    await bench.hub.outcome(item, timeout_s=25)
+    assert set(bench.sent_texts[1:]) == {f"{AGAIN_MARK}#1 done"}
 
 
 async def test_after_a_crash_without_a_trace_a_reply_is_sent_again_and_marked(

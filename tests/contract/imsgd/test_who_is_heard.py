@@ -130,3 +130,30 @@ async def test_rows_that_nobody_wrote_are_passed_over(bench: Bench) -> None:
     await bench.world.text("after")
     await bench.hub.heard("after")
     assert bench.hub.texts == ["after"]
+
+
+async def test_a_text_that_only_the_bridge_allows_does_not_vanish_in_silence(bench: Bench) -> None:
+    bench.hub.ignores = True
+    await bench.start()
+    await bench.world.text("hello?")
+    await bench.hub.until(lambda: bench.hub.problems == ["hub_ignores"])
+    assert OWNER in bench.hub.reports[-1]["problems"][0]["text"]
+    bench.hub.ignores = False
+    await bench.world.text("now?")
+    await bench.hub.until(lambda: bench.hub.problems == [])
+
+
+async def test_a_damaged_text_of_a_stranger_makes_nobody_deaf(bench: Bench) -> None:
+    await bench.start()
+    store = bench.world.store
+    written = store.insert(NewRow("x", time.time(), handle=STRANGER, plain=True))
+    store.join(written, store.direct_chat(STRANGER))
+    damaged = "UPDATE message SET text = CAST(X'68ff69' AS TEXT) WHERE ROWID = ?"
+    store.execute(damaged, (written.rowid,))
+    await bench.world.text("my task")
+    await bench.hub.heard("my task")
+    assert bench.hub.texts == ["my task"]
+    await bench.kill()
+    await bench.start()
+    await bench.world.text("and another")
+    await bench.hub.heard("and another")

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imsgd.domain.handles import SELF, AllowList, address_of, is_address, normalise
+from common.handles import address_of, normalise
+from hubd.domain.handles import allowed_set, is_allowed
+from imsgd.domain.handles import SELF, AllowList, is_address
 
 ALLOW = AllowList.of(own=["+1 (555) 555-0101", "Me@Example.com"], others=["tel:+49 170 0000000"])
 
@@ -23,6 +25,8 @@ ALLOW = AllowList.of(own=["+1 (555) 555-0101", "Me@Example.com"], others=["tel:+
         ("mailto:me@example.com", "me@example.com"),
         ("15555550100", "15555550100"),
         ("22395", "22395"),
+        ("Mum", ""),
+        ("me@ex\u0430mple.com", "me@ex\u0430mple.com"),
         ("", ""),
         ("urn:biz:abc", ""),
         ("+", ""),
@@ -30,6 +34,13 @@ ALLOW = AllowList.of(own=["+1 (555) 555-0101", "Me@Example.com"], others=["tel:+
         ("a b@example.com", ""),
         ("+15555550100; rm -rf", ""),
         ("+١٢٣٤٥٦٧٨", ""),
+        ("+49 151/1234567", "+491511234567"),
+        ("+1\u2013555\u2013123\u20134567", "+15551234567"),
+        ("imessage:me@x.org", "me@x.org"),
+        ("mü@x.org", "mü@x.org"),
+        ("\u212aim@x.org", "\u212aim@x.org"),
+        ("me\ufffd@x.org", ""),
+        ("\u202ame@x.org\u202c", ""),
     ],
 )
 def test_a_handle_has_one_comparable_form(written: str, normal: str) -> None:
@@ -44,6 +55,23 @@ def test_normalising_twice_changes_nothing(text: str) -> None:
 @given(st.from_regex(r"\+[1-9][0-9]{6,13}", fullmatch=True), st.sampled_from(" -.()"))
 def test_punctuation_does_not_change_a_number(number: str, mark: str) -> None:
     assert normalise(mark.join(number)) == number
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_the_hub_hears_whom_the_bridge_hears(configured: str, sender: str) -> None:
+    at_the_hub = is_allowed(sender, allowed_set([configured]))
+    assert at_the_hub == AllowList.of(own=[configured], others=[]).is_listed(sender)
+
+
+_MAILS = st.from_regex(r"[^\s;,\"'<>@:]{1,8}@[^\s;,\"'<>@:]{1,8}", fullmatch=True)
+
+
+@given(_MAILS, _MAILS)
+def test_two_addresses_that_differ_in_more_than_ascii_capitals_are_two(a: str, b: str) -> None:
+    if normalise(a) and normalise(a) == normalise(b):
+        assert [x + 32 if 65 <= x <= 90 else x for x in map(ord, a)] == [
+            x + 32 if 65 <= x <= 90 else x for x in map(ord, b)
+        ]
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
