@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.fuzzy import Matcher
 
 from tui import orders
 from tui.keys import EVERYWHERE, actions_for, shown_keys
@@ -37,7 +38,7 @@ class MeshCommands(Provider):
         for text, help_, run in (*self._verbs(), *self._things(query)):
             score = matcher.match(text)
             if score > 0:
-                yield Hit(score, matcher.highlight(text), run, text=text, help=help_)
+                yield Hit(score, _highlighted(text, matcher), run, text=text, help=help_)
         line = query.strip()
         if line:
             yield Hit(
@@ -79,3 +80,11 @@ class MeshCommands(Provider):
 
     def _say(self, line: str) -> None:
         self.control.place_order(orders.say(line, None, self.control.new_key()))
+
+
+def _highlighted(text: str, matcher: Matcher) -> Content:
+    """As `Matcher.highlight`, which would take a task's title for markup."""
+    content = Content(text)
+    for offset in matcher.fuzzy_search.match(matcher.query, text)[1]:
+        content = content.stylize(matcher.match_style, offset, offset + 1)
+    return content

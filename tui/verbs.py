@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ class Verbs:
     def __init__(self, control: Control) -> None:
         self.control = control
         self._number = 0
+        self._moving = asyncio.Lock()
 
     def run(self, action_id: str) -> None:
         if not self.control.store.loaded and action_id not in WITHOUT_HUB:
@@ -76,7 +78,7 @@ class Verbs:
             return approval if approval and approval.id in store.pending else None
         if ref.kind == "task":
             task = store.folded.tasks.get(int(ref.key))
-            return store.approval_of(task.approval_code) if task else None
+            return store.question_about(task) if task else None
         return None
 
     def _tasks(self, screen: MeshScreen | None) -> list[Task]:
@@ -296,13 +298,18 @@ class Verbs:
     # -- going about ----------------------------------------------------------------------
 
     def palette(self) -> None:
+        self._later(self._palette())
+
+    async def _palette(self) -> None:
         from textual.command import CommandPalette
 
         from tui.commands import MeshCommands
 
-        self.control.textual.push_screen(
-            CommandPalette([MeshCommands], placeholder="A command, #task, node or text to send …")
+        palette = CommandPalette(
+            [MeshCommands], placeholder="A command, #task, node or text to send …"
         )
+        async with self._moving:  # it looks for the screen below it while it is mounted
+            await self.control.textual.push_screen(palette)
 
     def theme(self) -> None:
         app = self.control.textual
@@ -356,10 +363,11 @@ class Verbs:
 
     async def _switch(self, mode: str) -> None:
         app = self.control.textual
-        while len(app.screen_stack) > 1:
-            await app.pop_screen()
-        if app.current_mode != mode:
-            await app.switch_mode(mode)
+        async with self._moving:
+            while len(app.screen_stack) > 1:
+                await app.pop_screen()
+            if app.current_mode != mode:
+                await app.switch_mode(mode)
 
     # -- how ------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -41,6 +42,7 @@ from tui.screens.task import TaskScreen
 from tui.screens.welcome import WelcomeScreen
 from tui.screens.why import WhyDialog
 from tui.state.cells import text_of
+from tui.state.store import Ref
 from tui.widgets.lists import EventList, NeedList, NodeList, TaskList
 from tui.widgets.preview import Preview
 from tui.widgets.text_list import TextList
@@ -326,6 +328,55 @@ async def test_the_palette_runs_verbs_and_opens_tasks(until: Until) -> None:
         await until(pilot, lambda: "All keys of this screen" in on_screen(app))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, HelpDialog))
+
+
+async def test_the_palette_shows_a_title_as_it_is_written(until: Until) -> None:
+    hub = ScriptedHub(busy(), LinkUp())
+    app = stage(hub)
+    async with app.run_test(size=WIDE) as pilot:
+        await shown(app, pilot, until)
+        odd = "zeta [/] [@click=app.quit]omega[/]"
+        hub.put(event(101, Entity.TASK, "90", task(90, title=odd)))
+        await until(pilot, lambda: 90 in app.store.folded.tasks)
+        await pilot.press("colon", *"zeta")
+        await until(pilot, lambda: f"#90 {odd}" in on_screen(app))
+        assert "send “zeta” as a text" in on_screen(app)
+
+
+async def test_the_palette_may_be_opened_while_the_screen_changes(until: Until) -> None:
+    app = stage()
+    async with app.run_test(size=WIDE) as pilot:
+        await shown(app, pilot, until)
+        app.verbs.run("go_costs")
+        app.verbs.run("palette")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.current_mode == "costs")
+
+
+async def test_a_filter_is_shown_as_it_is_written(until: Until) -> None:
+    app = stage()
+    async with app.run_test(size=WIDE) as pilot:
+        await shown(app, pilot, until)
+        await pilot.press("slash")
+        for line in ("[/", "[$foo]", "a\\b"):
+            app.screen.query_one("#filter", Input).value = line
+            await pilot.pause()
+            assert line in on_screen(app)
+
+
+async def test_a_question_of_a_running_task_is_answered_from_the_task(until: Until) -> None:
+    hub = ScriptedHub(busy(), LinkUp())
+    app = stage(hub)
+    async with app.run_test(size=WIDE) as pilot:
+        await shown(app, pilot, until)
+        hub.put(event(101, Entity.TASK, "90", task(90, TaskState.RUNNING)))
+        hub.put(event(102, Entity.APPROVAL, "9", approval(9, "Q9", 90)))
+        await until(pilot, lambda: 9 in app.store.pending)
+        app.open(Ref("task", "90"))
+        await until(pilot, lambda: isinstance(app.screen, TaskScreen))
+        await pilot.press("y")
+        await until(pilot, lambda: "answer" in [call[0] for call in calls(app)])
 
 
 async def test_any_line_can_be_sent_as_a_text_from_the_palette(until: Until) -> None:

@@ -32,7 +32,7 @@ class Dialog(ModalScreen[R | None], Generic[R]):
 
     def compose(self) -> ComposeResult:
         box = Vertical(id="box", classes=f"-{self.asking.role}")
-        box.border_title = Content(self.asking.title).markup
+        box.border_title = Content(self.asking.title)
         with box:
             for line in self.asking.lines:
                 yield Static(Content(line), classes="line")

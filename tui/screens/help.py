@@ -35,7 +35,7 @@ class HelpDialog(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         box = Vertical(id="box", classes="-help")
-        box.border_title = Content(f"Keys on this screen: {self.place}").markup
+        box.border_title = Content(f"Keys on this screen: {self.place}")
         box.border_subtitle = "esc closes"
         with box, VerticalScroll(id="keys"):
             yield Static(self._text())

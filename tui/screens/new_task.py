@@ -42,7 +42,7 @@ class NewTaskDialog(ModalScreen[SubmitTask | None]):
         box = Vertical(id="box")
         old = self.continue_of
         title = f"Go on with #{old.id} {one_line(old.title)}" if old else "New task"
-        box.border_title = Content(title).markup
+        box.border_title = Content(title)
         with box:
             yield TextArea(id="prompt", placeholder="What is to be done?", compact=True)
             with Grid(id="fields"):

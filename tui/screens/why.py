@@ -33,7 +33,7 @@ class WhyDialog(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         box = Vertical(id="box", classes="-why")
-        box.border_title = Content(f"Why #{self.of.id}?").markup
+        box.border_title = Content(f"Why #{self.of.id}?")
         box.border_subtitle = "esc"
         with box:
             yield Preview()

@@ -41,7 +41,7 @@ def fact(name: str, value: str, role: Role = Role.PLAIN) -> Cell:
 
 
 def _task(store: Store, task: Task, now: float) -> Iterator[Cell]:
-    approval = store.approval_of(task.approval_code)
+    approval = store.question_about(task)
     yield (Piece(f"#{task.id} ", Role.STRONG), *words.TASK[task.state].cell)
     yield cell(task.title, Role.STRONG)
     yield ()

@@ -78,13 +78,11 @@ class Store:
             local = self.heard_at
         return local + self.skew_s
 
-    def approval_of(self, code: str | None) -> Approval | None:
-        """The pending approval with that code."""
-        for approval_id in self.pending:
-            approval = self.folded.approvals[approval_id]
-            if approval.code == code:
-                return approval
-        return None
+    def question_about(self, task: Task) -> Approval | None:
+        """The pending approval a task waits for, or the first one its run has asked meanwhile."""
+        asked = [self.folded.approvals[number] for number in sorted(self.pending)]
+        about = [approval for approval in asked if approval.task_id == task.id]
+        return next((a for a in about if a.code == task.approval_code), next(iter(about), None))
 
     def drain(self) -> frozenset[Ref]:
         """What changed since the last call."""

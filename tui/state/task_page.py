@@ -40,7 +40,7 @@ def task_page(
 
 
 def _question(store: Store, task: Task, now: float) -> Iterator[Cell]:
-    approval = store.approval_of(task.approval_code)
+    approval = store.question_about(task)
     if approval is not None:
         yield from approval_lines(store, approval, now)
         yield cell("y approves · n denies", Role.MUTED)

@@ -24,5 +24,5 @@ class Panel(Vertical):
         """What stands in the frame behind the title, and below right."""
         if self._said != (count, right):
             self._said = (count, right)
-            self.border_title = Content(f"{self._title} {count}".rstrip()).markup
-            self.border_subtitle = Content(right).markup
+            self.border_title = Content(f"{self._title} {count}".rstrip())
+            self.border_subtitle = Content(right)

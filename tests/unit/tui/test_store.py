@@ -17,7 +17,6 @@ from common.wire.events import Entity, Event, Pulse
 from common.wire.tasks import LIVE_STATES, TaskState
 from tests.unit.tui.records import AT, NOW, approval, event, loaded, node, snapshot, task
 from tui.state.link import LinkState
-from tui.state.needs import needs
 from tui.state.store import EVERYTHING, Ref, Store
 from tui.state.tasks import SORTS, TaskIndex
 
@@ -162,9 +161,13 @@ def test_the_spending_rate_starts_anew_with_a_new_day() -> None:
     assert list(store.spent) == [(to_epoch(AT) + 60, 0.1)]
 
 
-def test_a_pending_approval_is_found_by_its_code_only_while_it_waits() -> None:
-    store = loaded(approvals=[approval(1)])
-    assert store.approval_of("K1") == approval(1)
-    store.take(event(1, Entity.APPROVAL, "1", approval(1, ApprovalState.DENIED)), NOW)
-    assert store.approval_of("K1") is None
-    assert needs(store, NOW) == []
+def test_a_tasks_question_is_found_only_while_it_waits() -> None:
+    asked = task(7, approval_code="K2")
+    questions = [approval(1, task_id=7), approval(2, task_id=7), approval(3, task_id=8)]
+    store = loaded(tasks=[asked], approvals=questions)
+    assert store.question_about(asked) == questions[1]
+    assert store.question_about(task(7)) == questions[0]
+    denied = approval(2, ApprovalState.DENIED, task_id=7)
+    store.take(event(1, Entity.APPROVAL, "2", denied), NOW)
+    assert store.question_about(asked) == questions[0]
+    assert store.question_about(task(9)) is None
