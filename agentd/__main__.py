@@ -35,7 +35,7 @@ from agentd.worktree import Project
 from common.client import HubClient, NodeApi, find_credentials
 from common.clock import SystemClock
 from common.config import AgentConfig, LoadedConfig, load_config
-from common.errors import EXIT_OK, MeshError
+from common.errors import EXIT_OK, ConfigError, MeshError
 from common.logs import log_to_stderr
 from common.paths import make_private_dir
 from common.proc import single_instance, stop_on_signals
@@ -81,9 +81,12 @@ def _configured(loaded: LoadedConfig, options: argparse.Namespace) -> LoadedConf
         changes["slots"] = options.slots
     if options.drain_s is not None:
         changes["drain_s"] = options.drain_s
-    agent = msgspec.convert(
-        msgspec.to_builtins(msgspec.structs.replace(agent, **changes)), AgentConfig
-    )
+    try:
+        agent = msgspec.convert(
+            msgspec.to_builtins(msgspec.structs.replace(agent, **changes)), AgentConfig
+        )
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"the command line makes no sense: {error}") from error
     config = msgspec.structs.replace(loaded.config, agent=agent)
     return LoadedConfig(config, loaded.paths, loaded.sources)
 

@@ -11,7 +11,7 @@ from cli.errors import CliError
 from cli.output import age, first_line, json_option, print_json, print_table
 from cli.session import Session, pass_session
 from common.client import OperatorApi
-from common.wire.approvals import AnswerApproval, Approval, ApprovalState, Decision
+from common.wire.approvals import AnswerApproval, Approval, ApprovalState, Decision, Risk
 
 
 @click.command()
@@ -47,7 +47,7 @@ def pending(session: Session, as_json: bool) -> None:
 @json_option
 @pass_session
 def approve(session: Session, code: str | None, answer: str | None, as_json: bool) -> None:
-    """Say yes. CODE may be left out when exactly one question waits.
+    """Say yes. CODE may be left out when exactly one question waits and it is no high risk.
 
     \b
     Examples:
@@ -82,7 +82,7 @@ def _answer(
     as_json: bool,
 ) -> None:
     async def answered(hub: OperatorApi) -> Approval:
-        found = await _find(hub, code)
+        found = await _find(hub, code, decision)
         body = AnswerApproval(
             decision=decision,
             note=note,
@@ -109,8 +109,8 @@ class _Question:
     choices: Sequence[str] = ()
 
 
-async def _find(hub: OperatorApi, code: str | None) -> _Question:
-    """The question with that code, or the only one."""
+async def _find(hub: OperatorApi, code: str | None, decision: Decision) -> _Question:
+    """The question with that code, or the only one: but a yes to a high risk names its code."""
     waiting = (await hub.approvals(state=ApprovalState.PENDING)).approvals
     if code is not None:
         for approval in waiting:
@@ -119,7 +119,11 @@ async def _find(hub: OperatorApi, code: str | None) -> _Question:
         # The hub knows best why not: it says who answered and when, or that no code is like that.
         return _Question(code)
     if len(waiting) == 1:
-        return _question(waiting[0])
+        only = waiting[0]
+        if only.risk is Risk.HIGH and decision is Decision.APPROVE:
+            asked = first_line(only.summary, 100)
+            raise CliError(f"High risk, so say which: mesh approve {only.code}. It asks: {asked}")
+        return _question(only)
     if not waiting:
         raise CliError("Nothing waits for an answer.")
     listed = "; ".join(f"{a.code}: {first_line(a.summary, 50)}" for a in waiting)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from cli.amount import Amount
 from cli.commands.nodes import named
 from cli.commands.tasks import TASK_ID
 from cli.output import dollars, json_option, plain, print_json, span
@@ -44,8 +45,8 @@ LOOK_EVERY_S = 1.0
 @click.option("--continue", "continue_of", type=TASK_ID, metavar="TASK", help="Go on from it.")
 @click.option("--title", help="Shown in lists instead of the prompt's beginning.")
 @click.option("--model", help="Model to use.")
-@click.option("--max-cost", "max_cost_usd", type=click.FloatRange(min=0, min_open=True))
-@click.option("--timeout-s", type=click.FloatRange(min=0, min_open=True))
+@click.option("--max-cost", "max_cost_usd", type=Amount())
+@click.option("--timeout-s", type=Amount())
 @click.option("--key", help="Idempotency key: the same key never makes a second task.")
 @click.option("--wait", is_flag=True, help="Follow its output and exit with its outcome.")
 @json_option
@@ -69,7 +70,7 @@ def submit(
       git diff | mesh submit --wait --to code-reviewer -
       mesh submit --ask "delete the old branches" --on Rex
     """
-    text = sys.stdin.read() if prompt == ("-",) else " ".join(prompt)
+    text = _read_stdin() if prompt == ("-",) else " ".join(prompt)
     if not text.strip():
         raise click.UsageError("The prompt is empty.")
     key = options.pop("key") or session.new_id()
@@ -217,3 +218,9 @@ def say(session: Session, line: tuple[str, ...], as_json: bool) -> None:
     for bubble in found.messages:
         if bubble.direction == "out":
             click.echo(plain(bubble.text))
+
+
+def _read_stdin() -> str:
+    if sys.stdin is None:
+        raise click.UsageError("The prompt was to come from stdin, and that is closed.")
+    return sys.stdin.read()

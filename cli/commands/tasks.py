@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from cli.errors import CliError
 from cli.output import (
     age,
     compact,
@@ -18,8 +19,9 @@ from cli.output import (
 )
 from cli.session import Session, pass_session
 from cli.states import word_of
-from common.client import OperatorApi
+from common.client import HubError, OperatorApi
 from common.clock import to_epoch
+from common.wire.approvals import ApprovalState
 from common.wire.tasks import Attempt, Task, TaskDetail
 
 
@@ -108,11 +110,16 @@ def _row(task: Task, now: float) -> Sequence[str]:
 @pass_session
 def show(session: Session, task_id: int, as_json: bool) -> None:
     """Show a task: its way so far, its attempts, what it cost, and its whole result."""
-    found = session.ask_hub(lambda hub: hub.task(task_id))
+
+    async def looked(hub: OperatorApi) -> tuple[TaskDetail, list[str]]:
+        asked = (await hub.approvals(state=ApprovalState.PENDING)).approvals
+        return await hub.task(task_id), [a.code for a in asked if a.task_id == task_id]
+
+    found, codes = session.ask_hub(looked)
     if as_json:
         print_json(found)
         return
-    for line in _described(found, session.clock.now()):
+    for line in _described(found, codes, session.clock.now()):
         click.echo(line)
     if found.attempts:
         click.echo()
@@ -125,7 +132,7 @@ def show(session: Session, task_id: int, as_json: bool) -> None:
         click.echo(plain(found.result))
 
 
-def _described(task: TaskDetail, now: float) -> list[str]:
+def _described(task: TaskDetail, asks: list[str], now: float) -> list[str]:
     who = f" for @{task.specialist}" if task.specialist else ""
     where = f" on {task.node}" if task.node else ""
     lines = [
@@ -136,8 +143,7 @@ def _described(task: TaskDetail, now: float) -> list[str]:
     ]
     if task.wait_reason:
         lines.append(f"  waits: {plain(task.wait_reason)}")
-    if task.approval_code:
-        lines.append(f"  asks you: mesh approve {task.approval_code}")
+    lines += [f"  asks you: mesh approve {code}" for code in asks]
     if task.error:
         lines.append(f"  error: {first_line(task.error, 300)}")
     for verb, other in (("retry of", task.retry_of), ("goes on from", task.continue_of)):
@@ -208,16 +214,25 @@ def cancel(session: Session, task_ids: tuple[int, ...], everything: bool, as_jso
         wanted = list(task_ids)
         if everything:
             wanted = [task.id for task in await _unfinished(hub)]
-        return [await hub.cancel(task_id) for task_id in wanted]
+        done: list[Task] = []
+        for task_id in wanted:
+            try:
+                done.append(await hub.cancel(task_id))
+            except HubError as error:
+                refused.append(error.message)
+        return done
 
+    refused: list[str] = []
     tasks = session.ask_hub(cancelled)
     if as_json:
         print_json(tasks)
-        return
-    if not tasks:
+    elif not tasks and not refused:
         click.echo("Nothing waits or runs.")
-    for task in tasks:
-        click.echo(f"#{task.id} {word_of(task.state)}")
+    else:
+        for task in tasks:
+            click.echo(f"#{task.id} {word_of(task.state)}")
+    if refused:
+        raise CliError("; ".join(refused))
 
 
 async def _unfinished(hub: OperatorApi) -> list[Task]:

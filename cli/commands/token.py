@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import click
 
+from cli.amount import Amount
 from cli.errors import SetUpError
 from cli.output import age, json_option, print_json, print_table
 from cli.programs import program, run_tool
@@ -32,7 +33,7 @@ def token() -> None:
 @token.command("new")
 @click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
 @click.option("--name", help="The node's name for a node token, else a name to know it by.")
-@click.option("--ttl-s", type=click.FloatRange(min=0, min_open=True), help="Ends after that long.")
+@click.option("--ttl-s", type=Amount(), help="Ends after that long.")
 @json_option
 @pass_session
 def new(session: Session, role: str, name: str | None, ttl_s: float | None, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from urllib.parse import quote
 
 from common.client.http import HubClient
 from common.wire.admin import Costs, Hold, IssuedToken, NewToken, SetHold, Token, TokenList
@@ -67,22 +68,24 @@ class OperatorApi:
 
     async def answer(self, code: str, answer: AnswerApproval) -> Approval:
         """HubError 409 says who answered before, and when."""
-        return await self.client.call("POST", f"/v1/approvals/{code}", Approval, body=answer)
+        return await self.client.call("POST", f"/v1/approvals/{_part(code)}", Approval, body=answer)
 
     async def nodes(self) -> NodeList:
         return await self.client.call("GET", "/v1/nodes", NodeList)
 
     async def drain(self, name: str, drain: DrainNode) -> Node:
         return await self.client.call(
-            "POST", f"/v1/nodes/{name}/drain", Node, body=drain, repeatable=True
+            "POST", f"/v1/nodes/{_part(name)}/drain", Node, body=drain, repeatable=True
         )
 
     async def resume(self, name: str) -> Node:
-        return await self.client.call("POST", f"/v1/nodes/{name}/resume", Node, repeatable=True)
+        return await self.client.call(
+            "POST", f"/v1/nodes/{_part(name)}/resume", Node, repeatable=True
+        )
 
     async def reset_breaker(self, name: str) -> Node:
         return await self.client.call(
-            "POST", f"/v1/nodes/{name}/reset-breaker", Node, repeatable=True
+            "POST", f"/v1/nodes/{_part(name)}/reset-breaker", Node, repeatable=True
         )
 
     async def hold(self, hold: SetHold) -> Hold:
@@ -114,7 +117,7 @@ class OperatorApi:
 
     async def resume_account(self, name: str) -> None:
         """Take a paused or blocked account back into service."""
-        await self.client.call("POST", f"/v1/accounts/{name}/resume", dict, repeatable=True)
+        await self.client.call("POST", f"/v1/accounts/{_part(name)}/resume", dict, repeatable=True)
 
     async def new_token(self, token: NewToken) -> IssuedToken:
         return await self.client.call("POST", "/v1/tokens", IssuedToken, body=token)
@@ -123,4 +126,11 @@ class OperatorApi:
         return await self.client.call("GET", "/v1/tokens", TokenList)
 
     async def revoke_token(self, token_id: str) -> Token:
-        return await self.client.call("DELETE", f"/v1/tokens/{token_id}", Token, repeatable=True)
+        return await self.client.call(
+            "DELETE", f"/v1/tokens/{_part(token_id)}", Token, repeatable=True
+        )
+
+
+def _part(text: str) -> str:
+    """One step of a path, whatever a person typed: it may lead nowhere else."""
+    return quote(text, safe="") if text.strip(".") else "-"

@@ -10,11 +10,12 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from common.config.schema import Config, ProjectConfig
+from common.config.sense import check_sense
 from common.errors import ConfigError
 from common.paths import MeshPaths, refuse_if_shared
 
@@ -58,11 +59,12 @@ def load_config(env: Mapping[str, str]) -> LoadedConfig:
     for name, table, key, value in _overrides(env):
         raw.setdefault(table, {})[key] = value
         sources[table, key] = name
-    _refuse_unknown(raw, paths.config_file)
+    _refuse_unknown(raw, paths.config_file, sources)
     try:
         config = msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(_readable(error, sources, paths.config_file)) from error
+    check_sense(config)
     return LoadedConfig(config, paths, sources)
 
 
@@ -98,17 +100,22 @@ def _fields(struct: type[msgspec.Struct]) -> list[str]:
     return [field.name for field in msgspec.structs.fields(struct)]
 
 
-def _refuse_unknown(raw: dict[str, Any], file: Path) -> None:
+def _refuse_unknown(
+    raw: dict[str, Any], file: Path, sources: Mapping[tuple[str, str], str]
+) -> None:
     tables = {field.name: field.type for field in msgspec.structs.fields(Config)}
     for table, values in raw.items():
         if table not in tables:
-            raise ConfigError(f"{file}: unknown table [{table}]{_nearest(table, list(tables))}")
+            set_by = next((s for (t, _), s in sources.items() if t == table), file.name)
+            where = _where(set_by, file)
+            raise ConfigError(f"{where}: unknown table [{table}]{_nearest(table, list(tables))}")
         if not isinstance(values, dict):
             raise ConfigError(f"{file}: {table} must be a table, [{table}]")
         known = _fields(tables[table])
         for key in values:
             if key not in known:
-                raise ConfigError(f"{file}: unknown key {table}.{key}{_nearest(key, known)}")
+                where = _where(sources.get((table, key), file.name), file)
+                raise ConfigError(f"{where}: unknown key {table}.{key}{_nearest(key, known)}")
     projects = raw.get("agent", {}).get("projects", {})
     for project, values in projects.items() if isinstance(projects, dict) else ():
         known = _fields(ProjectConfig)
@@ -116,6 +123,10 @@ def _refuse_unknown(raw: dict[str, Any], file: Path) -> None:
             if key not in known:
                 where = f"agent.projects.{project}.{key}"
                 raise ConfigError(f"{file}: unknown key {where}{_nearest(key, known)}")
+
+
+def _where(source: str, file: Path) -> str:
+    return str(file) if source == file.name else source
 
 
 def _nearest(word: str, known: list[str]) -> str:
@@ -134,8 +145,16 @@ def _readable(
     path = path.rstrip("`")
     table, _, key = path.partition(".")
     source = sources.get((table, re.split(r"[.\[]", key)[0]), file.name)
-    where = str(file) if source == file.name else source
-    return f"{where}: {path or 'value'}: {text.replace('`', '')}"
+    text = text.replace("`", "") + _choices(table, key)
+    return f"{_where(source, file)}: {path or 'value'}: {text}"
+
+
+def _choices(table: str, key: str) -> str:
+    """The words a key may have, where they are few."""
+    types = get_type_hints(Config)
+    kind = get_type_hints(types[table]).get(key) if table in types else None
+    words = get_args(kind) if get_origin(kind) is Literal else ()
+    return f"; it is one of {', '.join(words)}" if words else ""
 
 
 def _origins(config: Config, sources: Mapping[tuple[str, str], str]) -> Iterator[Origin]:

@@ -32,7 +32,8 @@ def gate(request: SubmitTask, config: ApprovalConfig) -> Gate:
         return Gate.ASK
     if config.policy == "never" or request.approval is False:
         return Gate.OPEN
-    listed = request.specialist is not None and request.specialist in config.specialists
+    gated = {name.lower() for name in config.specialists}
+    listed = request.specialist is not None and request.specialist.lower() in gated
     return Gate.ASK if listed or _matches(request.prompt, config.patterns) else Gate.OPEN
 
 

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from common.config import BridgeConfig
 from common.handles import address_of, normalise
-from hubd.errors import InvalidError
 
 
 def allowed_set(handles: Iterable[str]) -> frozenset[str]:
     return frozenset(filter(None, map(normalise, handles)))
-
-
-def check_handles(config: BridgeConfig) -> None:
-    """Raises InvalidError for a configured handle that could never be anybody's."""
-    for key, handles in (("allow", config.allow), ("self_handles", config.self_handles)):
-        for handle in handles:
-            if not normalise(handle):
-                raise InvalidError(
-                    f"bridge.{key}: {handle!r} is neither a mail address nor a phone number"
-                )
 
 
 def is_allowed(handle: str, allowed: frozenset[str]) -> bool:

@@ -4,31 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from common.config.schema import HubConfig
-from hubd.errors import InvalidError
-
 JUMP_S = 5.0
 """Wall clock against monotonic clock, between two ticks: more than this is a jump."""
-
-KILL_GRACE_S = 15.0
-
-
-def check_limits(config: HubConfig) -> None:
-    """Raises InvalidError when the limits could let two nodes run one task at a time."""
-    if 5 * config.heartbeat_s > config.lease_s:
-        raise InvalidError(
-            f"hub.lease_s ({config.lease_s:g}) must be at least five heartbeats "
-            f"({5 * config.heartbeat_s:g}): raise it or lower hub.heartbeat_s"
-        )
-    if config.stop_after_s + KILL_GRACE_S >= config.lost_after_s + config.lease_s:
-        raise InvalidError(
-            f"hub.stop_after_s ({config.stop_after_s:g}) must end well before hub.lost_after_s "
-            f"({config.lost_after_s:g}), or a task could run twice at once"
-        )
-    if config.stale_after_s < 2 * config.heartbeat_s:
-        raise InvalidError(
-            f"hub.stale_after_s ({config.stale_after_s:g}) must be at least two heartbeats"
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,7 +182,7 @@ def not_decided(refused: Refused, pending: Sequence[ApprovalRecord]) -> str:
         case Refused.SEVERAL_PENDING:
             return f"Which one?\n{listed}"
         case Refused.NOT_ASKED_YET:
-            return f"That came before the question. Now waiting:\n{listed}"
+            return f"No question was here before that: which one?\n{listed}"
         case Refused.NEEDS_CODE:
             return f"That one is high risk and needs its code.\n{listed}"
         case Refused.UNKNOWN_CODE:

@@ -71,10 +71,6 @@ class Conversation:
         )
 
 
-CONTROL_CHAT = "control"
-"""The thread of an operator who types where no phone was heard yet; nothing leaves it."""
-
-
 def receive(tx: Tx, env: Env, message: InboundMessage) -> MessageReceipt:
     """Take a text in. A repeated guid changes nothing (I22); a stranger leaves no trace."""
     known = conversation.find_guid(tx.conn, message.guid)
@@ -101,8 +97,9 @@ def receive(tx: Tx, env: Env, message: InboundMessage) -> MessageReceipt:
 
 def say(tx: Tx, env: Env, request: SendMessage, *, key: str | None, by: str) -> MessageList:
     """The operator's line: like a text, except that the control centre is where it came from."""
-    chat = request.chat or journal.owner_chat(tx) or CONTROL_CHAT
-    if chat != CONTROL_CHAT and not env.may_receive(chat, conversation.chat_sender(tx.conn, chat)):
+    chat = request.chat or journal.owner_chat(tx) or journal.CONTROL_CHAT
+    heard = conversation.chat_sender(tx.conn, chat)
+    if chat != journal.CONTROL_CHAT and not env.may_receive(chat, heard):
         raise ForbiddenError("that thread is not on the allow list (bridge.allow in mesh.toml)")
     guid = f"control-{key or secrets.token_hex(16)}"
     known = conversation.find_guid(tx.conn, guid)

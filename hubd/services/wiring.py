@@ -9,9 +9,8 @@ from datetime import tzinfo
 
 from common.clock import Clock
 from common.config import Config
+from common.config.sense import check_sense
 from common.supervise import Loop
-from hubd.domain.handles import check_handles
-from hubd.domain.leases import check_limits
 from hubd.domain.money import Estimate
 from hubd.services.approvals import Approvals
 from hubd.services.attempts import Attempts
@@ -70,10 +69,9 @@ def build_services(
     zone: tzinfo | None = None,
 ) -> Services:
     """`rng` jitters and draws approval codes; token secrets come from `secrets`. `zone` decides
-    when a day ends, None is the machine's own. Raises InvalidError for time limits that
-    contradict each other and for a handle that could never be anybody's."""
-    check_limits(config.hub)
-    check_handles(config.bridge)
+    when a day ends, None is the machine's own. Raises ConfigError for a configuration
+    that makes no sense."""
+    check_sense(config)
     env = Env.of(config, rng, estimate, zone)
     book = LeaseBook()
     output = OutputFeed(database)

@@ -97,6 +97,42 @@ def test_deny_without_a_code_answers_the_only_question(running: Mesh) -> None:
     assert running("deny").stderr == "mesh: Nothing waits for an answer.\n"
 
 
+def test_a_yes_to_a_high_risk_names_its_code(running: Mesh) -> None:
+    task = submitted(running, "--ask", "sudo rm -rf /nothing")
+    bare = running("approve")
+    assert bare.returncode == 1
+    assert "High risk, so say which: mesh approve " in bare.stderr
+    assert running.state_of(task) == "waiting_approval"
+    assert running("deny").returncode == 0
+
+
+def test_what_a_person_types_as_a_name_leads_nowhere_else(running: Mesh) -> None:
+    for arguments in (
+        ["resume", "../nodes/Rex"],
+        ["approve", "../hold"],
+        ["approve", "#1"],
+        ["approve", ".."],
+        ["drain", "Rex/../Rex"],
+    ):
+        refused = running(*arguments)
+        assert refused.returncode == 1, arguments
+        assert "unknown field" not in refused.stderr
+        assert "does not take this method" not in refused.stderr
+
+
+def test_of_several_tasks_each_is_stopped_that_can_be(running: Mesh) -> None:
+    task = submitted(running, "--ask", "wait for me")
+    stopped = running("cancel", str(task), "999")
+    assert stopped.returncode == 1
+    assert f"#{task} stopped" in stopped.stdout
+    assert "999" in stopped.stderr
+
+
+@pytest.mark.parametrize("amount", ["nan", "inf", "0", "-1"])
+def test_what_is_no_amount_is_refused(running: Mesh, amount: str) -> None:
+    assert running("submit", "x", "--max-cost", amount).returncode == 2
+
+
 def test_of_several_questions_one_must_be_named(running: Mesh) -> None:
     tasks = [running.json("submit", "--ask", f"thing {n}") for n in (1, 2)]
 

@@ -104,7 +104,7 @@ async def test_a_no_ends_the_task_with_one_reply(hub: Hub) -> None:
 
 async def test_a_bare_yes_answers_the_only_question_that_came_first(hub: Hub) -> None:
     await hub.text("ask publish the site")
-    assert (await hub.say("y"))[-1].startswith("That came before the question.")
+    assert (await hub.say("y"))[-1].startswith("No question was here before that")
     (reply,) = await hub.say("y")
     assert reply.startswith("#1 approved")
 
