@@ -134,11 +134,12 @@ class Backups:
 
 @dataclass(frozen=True, slots=True)
 class Soundness:
-    """What SQLite says of a database; `ok`, or its first complaint."""
+    """What SQLite says of a database; `ok`, or its first complaint. `gone`: there was one."""
 
     database: str | None = None
     backup: str | None = None
     backup_name: str = ""
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ def _find_token(
     if token_file := env.get("MESH_TOKEN_FILE"):
         return Secret(read_private_file(Path(token_file).expanduser()).strip())
     file = loaded.paths.token_file(role, name)
+    if role == "operator" and not file.exists() and loaded.paths.token_file("viewer").exists():
+        file = loaded.paths.token_file("viewer")  # the hub says what a viewer may not do
     if not file.exists():
         option = f" --name {name}" if name else ""
         raise ConfigError(

@@ -97,6 +97,8 @@ def handles(facts: Messages) -> Verdict:
             return fail(problem.text.rstrip("."), problem.remedy)
         if problem.id == "self_handles":
             return warn(problem.text.rstrip("."), problem.remedy)
+    if any(problem.id.startswith("chat_db") for problem in facts.problems):
+        return ok("the configured handles are addresses; whether they are yours, chat.db would say")
     return ok("the configured handles are addresses, and your own ones are known to Messages")
 
 
@@ -171,6 +173,8 @@ def soundness(facts: Soundness) -> Verdict:
         return fail(
             f"the newest backup ({facts.backup_name}) is damaged: {facts.backup}", "mesh backup"
         )
+    if facts.gone:
+        return fail("the hub's database is gone though it was here", "mesh down hubd; mesh restore")
     if facts.database is None:
         return skip("there is no database yet")
     return ok(f"database{' and newest backup' if facts.backup else ''} are sound")

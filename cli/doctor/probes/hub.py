@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cli.doctor.facts import Here, HubFacts, TokenFacts
-from cli.setup.tokens import wanted_tokens
+from cli.setup.tokens import Wanted, wanted_tokens
 from common.client import Credentials, HubClient, HubError, OperatorApi, Secret
 from common.client.credentials import trusted_certificate
 from common.client.http import tls_context
@@ -99,6 +99,9 @@ def _tokens(here: Here, config: Config) -> Tokens:
     found: Tokens = []
     for wanted in wanted_tokens(config):
         file = wanted.file(here.paths)
+        viewer = here.paths.token_file(Role.VIEWER)
+        if wanted.role is Role.OPERATOR and not file.exists() and viewer.exists():
+            wanted, file = Wanted(Role.VIEWER), viewer
         if wanted.role is Role.OPERATOR and not file.exists() and not config.hub.run:
             continue  # a machine that only works needs nobody who commands
         try:

@@ -185,7 +185,8 @@ def soundness(here: Here) -> Soundness:
     """Reads the whole database and the newest backup: slow, and only when asked."""
     found = _backups(here.paths.backups_dir)
     if not here.paths.hub_db.exists():
-        return Soundness()
+        marks = here.paths.hub_db.with_name(f"{here.paths.hub_db.name}.epoch")
+        return Soundness(gone=marks.exists())  # the hub keeps them beside its database
     return Soundness(
         database=_integrity(here.paths.hub_db),
         backup=_integrity(found[-1]) if found else None,

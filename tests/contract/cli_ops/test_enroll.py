@@ -138,6 +138,18 @@ def test_an_invitation_works_once(machines: Machines, tmp_path: Path) -> None:
     assert len(served) == 1  # the second time its secret was not even sent
 
 
+def test_a_viewer_may_look_and_is_told_what_it_may_not(machines: Machines) -> None:
+    machines.start()
+    joined = machines.newcomer("join", stdin=machines.invite("--role", "viewer"))
+    assert (joined.returncode, joined.stderr) == (0, "")
+    for arguments in (["ls"], ["nodes"], ["cost"]):
+        assert machines.newcomer(*arguments).returncode == 0, arguments
+    refused = machines.newcomer("submit", "x")
+    assert refused.returncode == 1
+    assert "viewer" in refused.stderr
+    assert '"ok"' in machines.newcomer("doctor", "--only", "token", "--json").stdout
+
+
 def test_one_name_is_one_machine(machines: Machines, tmp_path: Path) -> None:
     machines.start()
     first = machines.invite()

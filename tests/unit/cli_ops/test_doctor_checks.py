@@ -588,6 +588,13 @@ FAULTS: list[Case] = [
         "hub.backup_every_s",
     ),
     (
+        "database gone",
+        lambda: tools.soundness(Soundness(gone=True)),
+        Mark.FAIL,
+        "gone though it was here",
+        "mesh restore",
+    ),
+    (
         "database",
         lambda: tools.soundness(Soundness("row 3 missing")),
         Mark.FAIL,
