@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from common.errors import MeshError
 from common.wire.admin import SetHold
 from common.wire.approvals import AnswerApproval, Approval, ApprovalKind, ApprovalState, Decision
 from common.wire.messages import SendMessage
@@ -21,6 +22,20 @@ class Order:
     ref: Ref
     pending: str
     call: Callable[[Calls], Awaitable[str]]
+
+    def then(self, ended: Callable[[bool], None]) -> Order:
+        """The same, which also tells `ended` whether it was confirmed."""
+
+        async def call(calls: Calls) -> str:
+            try:
+                sentence = await self.call(calls)
+            except MeshError:
+                ended(False)
+                raise
+            ended(True)
+            return sentence
+
+        return replace(self, call=call)
 
 
 def task_ref(task_id: int) -> Ref:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from common.wire.approvals import Approval, ApprovalKind, Decision, Risk
@@ -30,6 +31,7 @@ class Verbs:
         self.control = control
         self._number = 0
         self._moving = asyncio.Lock()
+        self._unsent: dict[int | None, str] = {}
 
     def run(self, action_id: str) -> None:
         if not self.control.store.loaded and action_id not in WITHOUT_HUB:
@@ -170,11 +172,18 @@ class Verbs:
     async def _new_task(self, continue_of: Task | None = None) -> None:
         from tui.screens.new_task import NewTaskDialog
 
-        body = await self.control.textual.push_screen_wait(
-            NewTaskDialog(self.control.store, continue_of)
-        )
+        about = continue_of.id if continue_of else None
+        written = self._unsent.get(about, "")
+        dialog = NewTaskDialog(self.control.store, continue_of, written)
+        body = await self.control.textual.push_screen_wait(dialog)
+        self._unsent[about] = dialog.written
         if body is not None:
-            self.control.place_order(orders.submit(body, self.control.new_key()))
+            order = orders.submit(body, self.control.new_key())
+            self.control.place_order(order.then(partial(self._sent, about, dialog.written)))
+
+    def _sent(self, about: int | None, written: str, confirmed: bool) -> None:
+        if confirmed and self._unsent.get(about) == written:
+            del self._unsent[about]
 
     def continue_(self) -> None:
         tasks = self._tasks(self._screen)

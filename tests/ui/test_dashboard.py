@@ -190,6 +190,28 @@ async def test_t_sends_a_new_task_with_what_the_fields_say(until: Until) -> None
         )  # fmt: skip
 
 
+async def test_what_was_written_comes_back_until_the_hub_has_it(until: Until) -> None:
+    app = stage()
+    async with app.run_test(size=WIDE) as pilot:
+        await shown(app, pilot, until)
+        await pilot.press("t", *"mend", "escape", "t")
+        await until(pilot, lambda: bool(app.screen.query("#prompt")))
+        assert app.screen.query_one("#prompt", TextArea).text == "mend"
+        answers = app.hub.calls.answers  # type: ignore[attr-defined]
+        answers["submit"] = HubError("away", hub_code="x", hub_status=503)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "away" in order_line(app))
+        del answers["submit"]
+        await pilot.press("t")
+        await until(pilot, lambda: bool(app.screen.query("#prompt")))
+        assert app.screen.query_one("#prompt", TextArea).text == "mend"
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "submit" in asked(app)[1:])
+        await pilot.press("t")
+        await until(pilot, lambda: bool(app.screen.query("#prompt")))
+        assert app.screen.query_one("#prompt", TextArea).text == ""
+
+
 async def test_an_empty_new_task_is_not_sent(until: Until) -> None:
     app = stage()
     async with app.run_test(size=(80, 24)) as pilot:

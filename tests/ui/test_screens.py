@@ -390,6 +390,19 @@ async def test_any_line_can_be_sent_as_a_text_from_the_palette(until: Until) -> 
         assert calls(app)[0][1].text == "ls zqx"
 
 
+async def test_a_line_the_hub_did_not_take_comes_back(until: Until) -> None:
+    app = stage()
+    async with app.run_test(size=WIDE) as pilot:
+        await shown(app, pilot, until)
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, ConversationScreen))
+        app.hub.calls.answers["say"] = HubError("away", hub_code="x", hub_status=503)  # type: ignore[attr-defined]
+        line = app.screen.query_one("#say", Input)
+        await pilot.press(*"mend", "enter")
+        await until(pilot, lambda: "say" in [call[0] for call in calls(app)])
+        await until(pilot, lambda: line.value == "mend")
+
+
 async def test_help_is_scrolled_and_closed_by_keys(until: Until) -> None:
     app = stage(keymap={"approve": "ctrl+y"})
     async with app.run_test(size=(80, 24)) as pilot:

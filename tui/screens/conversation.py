@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -72,7 +73,13 @@ class ConversationScreen(MeshScreen):
         text = event.value.strip()
         if text:
             event.input.value = ""
-            self.control.place_order(orders.say(text, self.chat, self.control.new_key()))
+            order = orders.say(text, self.chat, self.control.new_key())
+            self.control.place_order(order.then(partial(self._said, text)))
+
+    def _said(self, text: str, confirmed: bool) -> None:
+        line = self.query_one("#say", Input)
+        if not confirmed and not line.value:
+            line.value = text
 
     def copyable(self) -> str | None:
         messages = [m for m in self.control.store.folded.messages.values() if m.chat == self.chat]

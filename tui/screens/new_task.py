@@ -30,8 +30,9 @@ class NewTaskDialog(ModalScreen[SubmitTask | None]):
         Binding("ctrl+s,ctrl+j", "send", "send", show=False),
     ]
 
-    def __init__(self, store: Store, continue_of: Task | None = None) -> None:
+    def __init__(self, store: Store, continue_of: Task | None = None, written: str = "") -> None:
         super().__init__()
+        self.written = written
         self.nodes = [node.name for node in store.nodes()]
         self.specialists = sorted(
             {name for node in store.folded.nodes.values() for name in node.specialists}
@@ -44,7 +45,9 @@ class NewTaskDialog(ModalScreen[SubmitTask | None]):
         title = f"Go on with #{old.id} {one_line(old.title)}" if old else "New task"
         box.border_title = Content(title)
         with box:
-            yield TextArea(id="prompt", placeholder="What is to be done?", compact=True)
+            yield TextArea(
+                self.written, id="prompt", placeholder="What is to be done?", compact=True
+            )
             with Grid(id="fields"):
                 if old is None:
                     yield from self._field("specialist", self._pick("specialist", self.specialists))
@@ -101,6 +104,15 @@ class NewTaskDialog(ModalScreen[SubmitTask | None]):
     def _picked(self, name: str) -> str:
         value = self.query_one(f"#{name}", Select).value
         return value if isinstance(value, str) else ""
+
+    def on_mount(self) -> None:
+        prompt = self.query_one("#prompt", TextArea)
+        prompt.move_cursor(prompt.document.end)
+
+    @on(TextArea.Changed, "#prompt")
+    def note(self, event: TextArea.Changed) -> None:
+        """What is left or not confirmed comes back with the next dialog."""
+        self.written = event.text_area.text
 
     @on(Button.Pressed, "#yes")
     def action_send(self) -> None:
