@@ -20,7 +20,7 @@ from cli.enroll.invitation import (
     read_invitation,
     refuse_open_http,
 )
-from cli.errors import SetUpError
+from cli.errors import CliError, SetUpError
 from cli.output import json_option, print_json, span
 from cli.session import Session, pass_session
 from cli.setup.edit import Values, set_values
@@ -70,6 +70,8 @@ def invite(
     """
     credentials = session.credentials()
     address = (url or credentials.url).rstrip("/")
+    if not address.startswith(("http://", "https://")):
+        raise CliError(f"{address!r} is no address of a hub: it begins with https:// or http://")
     refuse_open_http(address)
     pin = _pin_of(Credentials(address, credentials.token, credentials.ca_file))
     request = NewToken(role=Role.INVITE, grants=Role(role), name=name, ttl_s=ttl_s)

@@ -9,6 +9,7 @@ from typing import Any
 
 from cli.errors import CliError
 from common.config import Config
+from common.handles import normalise
 
 NODE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 _MAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
@@ -69,7 +70,8 @@ def _check_words(name: str | None, bind: str | None, handles: tuple[str, ...]) -
             "64, such as Rex."
         )
     for handle in handles:
-        if not (_MAIL.match(handle) or _PHONE.match(handle)):
+        normal = normalise(handle)
+        if not (_MAIL.match(normal) or _PHONE.match(normal)):
             raise CliError(
                 f"{handle!r} is neither a mail address nor a phone number with its country code, "
                 "such as +15551234567."

@@ -228,7 +228,7 @@ def task_line(task: TaskRecord, now: float) -> str:
     return f"#{task.id} {_WORDS[task.state]}{where} {age}{reason}: {title}"
 
 
-def task_text(task: TaskRecord, now: float) -> str:
+def task_text(task: TaskRecord, result: str | None, now: float) -> str:
     """`#42`: one task and how to go on from it."""
     lines = [task_line(task, now)]
     known = figures(task)
@@ -237,7 +237,9 @@ def task_text(task: TaskRecord, now: float) -> str:
     if task.error and task.state is not TaskState.SUCCEEDED:
         lines.append(beginning(clean(task.error), 3, 300))
     if task.summary:
-        lines += [clean(task.summary), f"more {task.id} for the rest"]
+        lines.append(clean(task.summary))
+        if result is not None and clean(result).strip() != task.summary.strip():
+            lines.append(f"more {task.id} for the rest")
     return "\n".join(lines)
 
 

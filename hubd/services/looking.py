@@ -59,7 +59,7 @@ def _about_task(tx: Tx, env: Env, chat: str, topic: Topic, task_id: int) -> str:
         case Topic.COST:
             return replies.task_cost(task, len(attempts.of_task(tx.conn, task_id)))
         case _:
-            return replies.task_text(task, tx.now)
+            return replies.task_text(task, tasks.result(tx.conn, task.id), tx.now)
 
 
 def _why(tx: Tx, env: Env, task_id: int) -> str:

@@ -18,7 +18,7 @@ def mode_of(path: Path) -> str:
 
 
 def test_everything_written_is_private_and_complete(mesh: Mesh) -> None:
-    mesh.ok("init", "--yes", "--name", "Rex", "--allow", "+15555550100")
+    mesh.ok("init", "--yes", "--name", "Rex", "--allow", "+1 (555) 555-0100")
 
     modes = {
         str(path.relative_to(mesh.home)): mode_of(path)
@@ -37,7 +37,7 @@ def test_everything_written_is_private_and_complete(mesh: Mesh) -> None:
     assert tomllib.loads((mesh.home / "mesh.toml").read_text()) == {
         "hub": {"run": True, "bind": "127.0.0.1:8420"},
         "agent": {"run": True, "name": "Rex", "slots": 2, "runner": "claude"},
-        "bridge": {"run": True, "allow": ["+15555550100"]},
+        "bridge": {"run": True, "allow": ["+1 (555) 555-0100"]},
     }
     assert mesh.ok("config", "check") == f"{mesh.home}/mesh.toml is good.\n"
 

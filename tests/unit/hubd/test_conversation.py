@@ -30,6 +30,18 @@ async def test_a_text_becomes_a_task_and_its_answer_comes_back(hub: Hub) -> None
     assert await hub.replies() == ["#1 done · 0s · $0.41 · Archon\nAll tidy."]
 
 
+async def test_a_task_is_said_to_have_more_only_where_it_has(hub: Hub) -> None:
+    await fleet(hub)
+    for text in ("All tidy.", "line\n" * 9):
+        await hub.text("tidy")
+        await hub.run_one("rex", text=text)
+    await hub.replies()
+    (short,) = await hub.say("#1")
+    (long,) = await hub.say("#2")
+    assert "more 1" not in short
+    assert long.endswith("more 2 for the rest")
+
+
 async def test_the_sender_is_told_its_place_when_nobody_has_room(hub: Hub) -> None:
     assert await hub.say("first") == ["#1 queued, next in line: no node has registered yet."]
     assert await hub.say("second") == ["#2 queued, 1 ahead: no node has registered yet."]
