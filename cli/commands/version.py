@@ -28,7 +28,7 @@ def version(session: Session, as_json: bool) -> None:
         print_json(found)
         return
     click.echo(f"mesh {VERSION} (protocol {PROTOCOL}, Python {found['python']})")
-    click.echo(f"hub  {found['hub'] or 'does not answer'}")
+    click.echo(f"hub  {found['hub'] or 'not known: it does not answer, or not to this machine'}")
 
 
 def _hub_version(session: Session) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -62,7 +62,9 @@ def _description(hint: Any) -> str:
     own = " ".join(
         meta.description for meta in metas if isinstance(meta, Meta) and meta.description
     )
-    return own or _description(inner)
+    words = [f"`{word}`" for word in get_args(inner)] if get_origin(inner) is Literal else []
+    choices = f" One of {', '.join(words)}." if words else ""
+    return f"{own}{choices}" if own else _description(inner)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,17 @@ KILL_GRACE_S = 15.0
 
 def check_sense(config: Config) -> None:
     """Raises ConfigError with the key and what to do about it."""
+    check_bind(config.hub.bind)
     check_limits(config.hub)
     check_patterns(config.approval)
     check_handles(config.bridge)
+
+
+def check_bind(bind: str) -> None:
+    """Raises ConfigError for what is no address and port."""
+    host, colon, port = bind.rpartition(":")
+    if not (colon and host.strip("[]") and port.isdecimal() and int(port) <= 65535):
+        raise ConfigError(f"hub.bind: {bind!r} is no address and port; write it as 127.0.0.1:8420")
 
 
 def check_limits(hub: HubConfig) -> None:

@@ -19,7 +19,11 @@ STUCK_S = 120.0
 SILENT_BRIDGE_S = 120.0
 LONG_QUEUE_S = 600.0
 
-_NOT_KNOWN = skip("not known without the hub")
+
+def _unknown(facts: HubFacts) -> Verdict:
+    if facts.error is None and not facts.slow:
+        return skip("not seen from here: that takes an operator's or a viewer's token")
+    return skip("not known without the hub")
 
 
 def hub(facts: HubFacts) -> Verdict:
@@ -48,7 +52,7 @@ def tls(facts: HubFacts) -> Verdict:
             "mesh invite (on the hub), mesh join (here)",
         )
     if facts.tls_days_left is None:
-        return _NOT_KNOWN
+        return _unknown(facts)
     days = f"{facts.tls_days_left:.0f} days"
     if facts.tls_days_left < TLS_DAYS:
         remedy = (
@@ -71,13 +75,13 @@ def token(facts: HubFacts) -> Verdict:
     if not facts.tokens:
         return fail("this machine has no token", "mesh join, or on the hub's machine mesh init")
     if any(found.good is None for found in facts.tokens):
-        return _NOT_KNOWN
+        return _unknown(facts)
     return ok(f"good: {', '.join(found.file for found in facts.tokens)}")
 
 
 def clock(facts: HubFacts) -> Verdict:
     if facts.offset_s is None:
-        return _NOT_KNOWN
+        return _unknown(facts)
     if abs(facts.offset_s) > CLOCK_S + facts.certain_s:
         ahead = "behind" if facts.offset_s > 0 else "ahead of"
         return warn(
@@ -90,7 +94,7 @@ def clock(facts: HubFacts) -> Verdict:
 
 def version(facts: HubFacts) -> Verdict:
     if facts.snapshot is None:
-        return _NOT_KNOWN
+        return _unknown(facts)
     if facts.snapshot.hub.version != VERSION:
         return warn(
             f"this is {VERSION}, the hub is {facts.snapshot.hub.version}",
@@ -101,7 +105,7 @@ def version(facts: HubFacts) -> Verdict:
 
 def own_node(here: Here, facts: HubFacts) -> Verdict:
     if facts.snapshot is None or here.config is None:
-        return _NOT_KNOWN
+        return _unknown(facts)
     name = here.config.agent.name or default_node_name()
     for node in facts.snapshot.nodes:
         if node.name == name:
@@ -127,7 +131,7 @@ def why_not(node: Node) -> str:
 
 def stuck(facts: HubFacts) -> Verdict:
     if facts.snapshot is None:
-        return _NOT_KNOWN
+        return _unknown(facts)
     at = to_epoch(facts.snapshot.at)
     overdue = [
         task
@@ -159,7 +163,7 @@ def _ids(tasks: list[Task]) -> str:
 
 def queue(facts: HubFacts) -> Verdict:
     if facts.snapshot is None:
-        return _NOT_KNOWN
+        return _unknown(facts)
     if facts.snapshot.hold.on:
         return warn("dispatch is on hold: nothing new starts", "mesh go")
     if facts.snapshot.spend.capped:
@@ -179,7 +183,7 @@ def queue(facts: HubFacts) -> Verdict:
 
 def outbox(facts: HubFacts) -> Verdict:
     if facts.snapshot is None:
-        return _NOT_KNOWN
+        return _unknown(facts)
     at = to_epoch(facts.snapshot.at)
     unsent = [
         at - to_epoch(message.at)
@@ -205,7 +209,7 @@ _DOUBTFUL = (MessageState.FAILED, MessageState.UNKNOWN)
 
 def bridge(here: Here, facts: HubFacts) -> Verdict:
     if facts.snapshot is None:
-        return _NOT_KNOWN
+        return _unknown(facts)
     found, at = facts.snapshot.bridge, to_epoch(facts.snapshot.at)
     wanted = here.config is not None and here.config.bridge.run
     if found.reported_at is None:
@@ -228,7 +232,7 @@ def bridge(here: Here, facts: HubFacts) -> Verdict:
 
 def breakers(facts: HubFacts) -> Verdict:
     if facts.snapshot is None:
-        return _NOT_KNOWN
+        return _unknown(facts)
     opened = [n for n in facts.snapshot.nodes if n.breaker.state is not BreakerState.CLOSED]
     if opened:
         node = opened[0]
@@ -242,7 +246,7 @@ def breakers(facts: HubFacts) -> Verdict:
 
 def accounts(facts: HubFacts) -> Verdict:
     if facts.snapshot is None:
-        return _NOT_KNOWN
+        return _unknown(facts)
     for account in facts.snapshot.accounts:
         if account.state is AccountState.BLOCKED:
             return fail(
@@ -262,7 +266,7 @@ def accounts(facts: HubFacts) -> Verdict:
 
 def hub_disk(facts: HubFacts) -> Verdict:
     if facts.snapshot is None:
-        return _NOT_KNOWN
+        return _unknown(facts)
     if facts.snapshot.hub.disk_full:
         return fail("the hub's disk is full: it takes no new tasks", "free space on its machine")
     return ok("the hub can write")

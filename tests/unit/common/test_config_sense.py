@@ -42,6 +42,8 @@ def test_a_handle_that_could_never_be_anybodys_is_named(handle: str) -> None:
     [
         ("MESH_APPROVAL__PATTERNS", '["("]', "approval.patterns"),
         ("MESH_HUB__STALE_AFTER_S", "1", "hub.stale_after_s"),
+        ("MESH_HUB__BIND", "x", "hub.bind"),
+        ("MESH_HUB__BIND", "127.0.0.1:http", "hub.bind"),
         ("MESH_AGENT__SLOT", "7", "MESH_AGENT__SLOT: unknown key agent.slot"),
         ("MESH_FOO__BAR", "1", "MESH_FOO__BAR: unknown table"),
         ("MESH_APPROVAL__POLICY", "foo", "it is one of never, always, rules"),
