@@ -17,7 +17,7 @@ import click
 
 from common.clock import Clock, SystemClock, to_datetime
 from common.config import Config, LoadedConfig, load_config
-from common.errors import EXIT_FAILED, MeshError
+from common.errors import EXIT_FAILED, ConfigError, MeshError
 from common.logs import log_to_stderr
 from common.paths import MeshPaths, make_private_dir
 from common.proc import single_instance, stop_on_signals
@@ -223,6 +223,12 @@ def _with_services(loaded: LoadedConfig, work: Callable[[Services], Awaitable[T]
     return asyncio.run(worked())
 
 
+def _must_exist(paths: MeshPaths) -> None:
+    """Looking must not make a database."""
+    if not paths.hub_db.exists() and not marks_path(paths.hub_db).exists():
+        raise ConfigError(f"there is no hub's database here ({paths.hub_db}). Run: mesh init")
+
+
 @cli.group()
 def token() -> None:
     """Issue, list and revoke tokens, whether the hub runs or not."""
@@ -244,6 +250,7 @@ def token_new(loaded: LoadedConfig, role: str, name: str | None, ttl_s: float | 
 @click.pass_obj
 def token_list(loaded: LoadedConfig) -> None:
     """Print the tokens without their secrets, one a line."""
+    _must_exist(loaded.paths)
     for item in _with_services(loaded, lambda s: s.tokens.list()).tokens:
         state = "revoked" if item.revoked_at else "good"
         click.echo(f"{item.id}\t{item.role}\t{item.name}\t{item.created_at:%Y-%m-%d}\t{state}")
@@ -254,6 +261,7 @@ def token_list(loaded: LoadedConfig) -> None:
 @click.pass_obj
 def token_revoke(loaded: LoadedConfig, token_id: str) -> None:
     """Revoke a token by its id; a running hub refuses it from the next request on."""
+    _must_exist(loaded.paths)
     _with_services(loaded, lambda s: s.tokens.revoke(token_id, by=CONSOLE))
     click.echo(f"{token_id} revoked", err=True)
 

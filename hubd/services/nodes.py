@@ -26,7 +26,7 @@ from common.wire.tasks import TaskState
 from hubd.domain import accounts, breaker
 from hubd.domain.actors import Actor
 from hubd.domain.lifecycle import Cause, Move
-from hubd.domain.records import NodeRecord, TaskRecord
+from hubd.domain.records import AccountRecord, NodeRecord, TaskRecord
 from hubd.errors import NotFoundError, StorageFullError
 from hubd.services import ending, journal, present
 from hubd.services.env import Env
@@ -132,7 +132,9 @@ class Nodes:
         def run(tx: Tx) -> Account:
             was = nodes.account(tx.conn, account)
             if was is None:
-                raise NotFoundError(f"no account is called {account}")
+                if not any(n.account_name == account for n in nodes.everyone(tx.conn)):
+                    raise NotFoundError(f"no account is called {account}")
+                return present.account(AccountRecord(name=account))  # it never had any trouble
             now_is = accounts.resume(was, tx.now)
             journal.save_account(tx, self._env, was, now_is, {"by": by.name})
             return present.account(now_is)

@@ -409,6 +409,10 @@ async def test_help_is_scrolled_and_closed_by_keys(until: Until) -> None:
         await shown(app, pilot, until)
         await pilot.press("question_mark")
         assert "^y" in on_screen(app)
+        keys = app.screen.query_one("#keys")
+        for press, moved in (("ctrl+d", True), ("ctrl+u", False), ("G", True), ("g", False)):
+            await pilot.press(press)
+            await until(pilot, lambda moved=moved: (keys.scroll_y > 0) == moved)
         await pilot.press("j", "k", "question_mark")
         assert isinstance(app.screen, DashboardScreen)
 

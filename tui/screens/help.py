@@ -26,6 +26,10 @@ class HelpDialog(ModalScreen[None]):
         Binding("escape,question_mark,q,f1", "leave", "leave", show=False),
         Binding("j,down", "scroll(1)", "down", show=False),
         Binding("k,up", "scroll(-1)", "up", show=False),
+        Binding("ctrl+d,pagedown", "scroll(10)", "further down", show=False),
+        Binding("ctrl+u,pageup", "scroll(-10)", "further up", show=False),
+        Binding("g,home", "scroll(-1000)", "to the beginning", show=False),
+        Binding("G,end", "scroll(1000)", "to the end", show=False),
     ]
 
     def __init__(self, place: str, remapped: Mapping[str, str]) -> None:

@@ -62,7 +62,6 @@ def test_a_token_from_the_console_works_at_once_and_its_revocation_too(
         (("token", "new", "--role", "king"), 2, "king"),
         (("token", "new"), 2, "--role"),
         (("token", "new", "--role", "node"), 1, "name"),
-        (("token", "revoke", "nosuch"), 1, "nosuch"),
         (("restore", "/nowhere.db"), 2, "/nowhere.db"),
         (("fly",), 2, "fly"),
     ],
@@ -298,3 +297,15 @@ def test_only_a_sound_backup_of_a_hub_is_restored(
     assert ended.returncode == 1
     assert str(bad) in _sentence(ended.stderr)
     assert (mesh_home / "hub.db").read_bytes() == before
+
+
+def test_looking_for_tokens_makes_no_database(hub_env: dict[str, str]) -> None:
+    for arguments in (["token", "list"], ["token", "revoke", "0123456789ab"]):
+        refused = run_hubd(hub_env, *arguments)
+        assert refused.returncode == 78
+        assert "no hub's database here" in refused.stderr
+    assert not (Path(hub_env["MESH_HOME"]) / "hub.db").exists()
+    assert run_hubd(hub_env, "token", "new", "--role", "viewer").returncode == 0
+    unknown = run_hubd(hub_env, "token", "revoke", "nosuch")
+    assert unknown.returncode == 1
+    assert "nosuch" in unknown.stderr

@@ -292,6 +292,14 @@ async def test_tasks_that_are_not_what_was_approved_hold_up_nobody(hub: Hub) -> 
     assert [lease.task.id for lease in await hub.claim("rex")] == [3, honest.id]
 
 
+async def test_an_account_that_never_had_trouble_may_be_resumed_as_well(hub: Hub) -> None:
+    await hub.node("rex", account="main")
+    resumed = await hub.services.nodes.resume_account("main", by=OPERATOR)
+    assert resumed.state is AccountState.OK
+    with pytest.raises(NotFoundError):
+        await hub.services.nodes.resume_account("other", by=OPERATOR)
+
+
 async def test_two_tasks_of_one_conversation_run_one_after_the_other(hub: Hub) -> None:
     await hub.node("rex", slots=4)
     await hub.submit()
