@@ -161,6 +161,7 @@ _ANSWER = re.compile(
 )
 _FOLLOW_UP = re.compile(r"^#(?P<id>\d{1,9})[\s:,]+(?P<rest>.*\S)\s*$", re.DOTALL)
 _STOP = _line(r"^stop(?:\s+(?P<arg>all|#?\d{1,9}))?")
+_LONE_CLOSING = re.compile(rf"\s+[{CLOSING}]+$")
 _ID = r"#?(?P<id>\d{1,9})"
 _MAYBE_ID = r"(?:\s+#?(?P<id>\d{1,9}))?"
 
@@ -317,8 +318,9 @@ def _parse_exact(body: str, words: Vocabulary) -> Command | None:
     line = first_line(body)
     if match := _STOP.match(line):
         return _stop(match, words)
-    command = _first_match(body, words)
-    if len(body.splitlines()) > 1 or not (command is None or isinstance(command, Unclear)):
+    several = len(body.splitlines()) > 1
+    command = _first_match(body if several else _LONE_CLOSING.sub("", body), words)
+    if several or not (command is None or isinstance(command, Unclear)):
         return command
     asked = _first_match(line.rstrip("?").rstrip(), words)
     return _first_match(line, words) or (asked if isinstance(asked, Look | Help) else command)
