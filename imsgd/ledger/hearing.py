@@ -115,7 +115,7 @@ def key_of(admitted: Admit) -> str:
 def repeat_of(connection: sqlite3.Connection, admitted: Admit, key: str) -> Repeat | None:
     """Whether the row is an echo, a second copy or a replay, by what is recorded."""
     row = admitted.row
-    if _is_own_guid(connection, row.guid) or _is_own_guid(connection, row.reply_to_guid):
+    if _is_own_guid(connection, row.guid) or _mirrors_own(connection, row.reply_to_guid, key):
         return Repeat.ECHO
     if admitted.tapback is None and _take_echo(connection, admitted, key):
         return Repeat.ECHO
@@ -135,6 +135,17 @@ def repeat_of(connection: sqlite3.Connection, admitted: Admit, key: str) -> Repe
 def _is_own_guid(connection: sqlite3.Connection, guid: str | None) -> bool:
     query = "SELECT 1 FROM own_guids WHERE guid = :guid"
     return guid is not None and connection.execute(query, {"guid": guid}).fetchone() is not None
+
+
+def _mirrors_own(connection: sqlite3.Connection, before: str | None, key: str) -> bool:
+    """Whether a row is the second copy of the own bubble it names, and not just what somebody
+    wrote after it: Messages puts the message before into `reply_to_guid`, whatever it is."""
+    query = (
+        "SELECT 1 FROM own_guids o JOIN bubbles b ON b.id = o.bubble_id"
+        " WHERE o.guid = :guid AND b.fingerprint = :key"
+    )
+    found = connection.execute(query, {"guid": before, "key": key}).fetchone()
+    return before is not None and found is not None
 
 
 def _take_echo(connection: sqlite3.Connection, admitted: Admit, key: str) -> bool:

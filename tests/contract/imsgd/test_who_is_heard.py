@@ -157,3 +157,17 @@ async def test_a_damaged_text_of_a_stranger_makes_nobody_deaf(bench: Bench) -> N
     await bench.start()
     await bench.world.text("and another")
     await bench.hub.heard("and another")
+
+
+async def test_a_text_that_follows_one_of_our_bubbles_is_heard(bench: Bench) -> None:
+    """`reply_to_guid` names the message before, whatever that is."""
+    await bench.start()
+    item = await bench.hub.say(OWNER_CHAT, "#1 done")
+    bubble = (await bench.hub.outcome(item))["guid"]
+    assert bubble
+    await bench.world.text("and now the tests", columns={"reply_to_guid": bubble})
+    await bench.hub.heard("and now the tests")
+    await bench.world.text("#1 done", columns={"reply_to_guid": bubble})
+    await bench.world.text("after")
+    await bench.hub.heard("after")
+    assert bench.hub.texts == ["and now the tests", "after"]
