@@ -189,9 +189,10 @@ class Exchange:
         for event, is_piece in self._events(say):
             if is_piece and say.piece_delay_s:
                 await asyncio.sleep(say.piece_delay_s)
+            if event["type"] == "message_delta":  # it bills the output; the caller may leave then
+                whole = replace(self._books.served[at], usage=self._usage, complete=True)
+                self._books.served[at] = whole
             await http.send_chunk(self._writer, messages.sse(event))
-        whole = replace(self._books.served[at], usage=self._usage, complete=True)
-        self._books.served[at] = whole
         await http.close_stream(self._writer)
 
 
