@@ -126,6 +126,7 @@ def test_without_a_terminal_the_demo_is_headless(demo_env: dict[str, str]) -> No
     assert "Every reply arrived" in done.stdout
 
 
+@pytest.mark.thorough
 def test_with_a_part_of_a_terminal_the_demo_is_headless(demo_env: dict[str, str]) -> None:
     """`make demo 2>errors`: the control centre draws on stderr and would have no screen."""
     terminal, inner = pty.openpty()

@@ -9,6 +9,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.contract.cli_ops.conftest import Mesh, until
 
 README = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
@@ -42,6 +44,7 @@ def ready(mesh: Mesh) -> dict[str, Any]:
     return {node["name"]: node for node in found if node["online"]}
 
 
+@pytest.mark.thorough
 def test_three_machines_from_nothing_to_a_finished_task_on_each(
     clean_env: dict[str, str], tmp_path: Path
 ) -> None:

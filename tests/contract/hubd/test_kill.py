@@ -9,6 +9,7 @@ import pytest
 from tests.chaos.hub_kill import run
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(900)  # about two minutes; a busy machine may take several times that
 async def test_a_hub_that_is_killed_a_hundred_times_keeps_every_promise(
     mesh_home: Path, hub_env: dict[str, str]

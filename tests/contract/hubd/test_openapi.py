@@ -66,6 +66,7 @@ def api(document: dict[str, Any], shared_hub: HubProcess) -> Iterator[Any]:
 schema = schemathesis.pytest.from_fixture("api")
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(900)  # one item for all operations
 @schema.parametrize()
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)

@@ -8,10 +8,13 @@ import pytest
 from imsgd.simulated.schema import Release
 from tests.contract.imsgd.bench import SELF, SELF_MAIL, Bench, bridge_bench
 
-RELEASES = [Release.TAHOE, Release.BIG_SUR]
+RELEASES = [
+    pytest.param(Release.TAHOE, id="tahoe"),
+    pytest.param(Release.BIG_SUR, id="big_sur", marks=pytest.mark.thorough),
+]
 
 
-@pytest.fixture(params=RELEASES, ids=lambda release: release.name.lower())
+@pytest.fixture(params=RELEASES)
 def release(request: pytest.FixtureRequest) -> Release:
     """The newest schema, and one that lacks every column added since 2020."""
     chosen: Release = request.param

@@ -12,6 +12,7 @@ from tests.chaos.bridge_kill import run
 KILLS = int(os.environ.get("MESH_TEST_KILLS", "100"))
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
 async def test_nothing_is_lost_or_done_twice_however_often_it_is_killed(
     tmp_path: Path, clean_env: dict[str, str]

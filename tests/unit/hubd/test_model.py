@@ -39,7 +39,9 @@ def machine(stage: Stage, number: int) -> type[HubMachine]:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=pytest.mark.thorough) for part in range(1, PARTS))]
+)
 def test_the_invariants_hold_whatever_people_nodes_and_clocks_do(stage: Stage, part: int) -> None:
     run_state_machine_as_test(
         machine(stage, part),
@@ -47,6 +49,7 @@ def test_the_invariants_hold_whatever_people_nodes_and_clocks_do(stage: Stage, p
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", sorted(MUTANTS))
 def test_the_model_notices_a_hub_in_which(
