@@ -5,11 +5,14 @@ Pure: no process, no clock. Field names and traps were measured on CLI 2.1.330.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
+from agentd.runners.long_calls import long_calls_of, together
 from agentd.runners.protocol import (
     Event,
     LimitNoticed,
@@ -22,7 +25,7 @@ from agentd.runners.protocol import (
 )
 from agentd.runners.tool_text import clipped, result_text, summary_of
 from common.clock import to_datetime
-from common.wire.tasks import Usage
+from common.wire.usage import LongCalls, Usage
 
 Line = dict[str, Any]
 
@@ -48,7 +51,7 @@ class Tokens:
         self.cost_usd += other.cost_usd
         self.cost_known = self.cost_known and other.cost_known
 
-    def as_usage(self, model: str) -> Usage:
+    def as_usage(self, model: str, calls: Iterable[LongCalls] = ()) -> Usage:
         return Usage(
             model=model,
             input_tokens=self.input,
@@ -57,6 +60,7 @@ class Tokens:
             cache_write_tokens=self.cache_write,
             cache_write_1h_tokens=self.cache_write_1h,
             cost_usd=self.cost_usd if self.cost_known else None,
+            long_calls=list(calls),
         )
 
 
@@ -66,6 +70,11 @@ class Message:
 
     model: str
     tokens: Tokens
+
+    @property
+    def long_calls(self) -> list[LongCalls]:
+        """Itself, where it was a long one."""
+        return long_calls_of(msgspec.structs.replace(self.tokens.as_usage(self.model), calls=1))
 
 
 @dataclass(slots=True)
@@ -83,6 +92,7 @@ class Fold:
     last_text: str = ""
     _settled: dict[str, Tokens] = field(default_factory=dict)
     _open: dict[str, Message] = field(default_factory=dict)
+    _long: dict[str, list[LongCalls]] = field(default_factory=dict)
     _streaming: dict[str | None, str] = field(default_factory=dict)
     _tools: dict[str, str] = field(default_factory=dict)
     _text_open: bool = False
@@ -111,7 +121,18 @@ class Fold:
             totals.setdefault(model, Tokens()).add(tokens)
         for message in self._open.values():
             totals.setdefault(message.model, Tokens()).add(message.tokens)
-        return tuple(tokens.as_usage(model) for model, tokens in sorted(totals.items()))
+        calls = self._calls()
+        return tuple(
+            tokens.as_usage(model, calls.get(model, ())) for model, tokens in sorted(totals.items())
+        )
+
+    def _calls(self) -> dict[str, list[LongCalls]]:
+        """The long calls seen so far, by model: results give sums only."""
+        calls = {model: list(bands) for model, bands in self._long.items()}
+        for message in self._open.values():
+            if bands := message.long_calls:
+                calls[message.model] = together([*calls.get(message.model, ()), *bands])
+        return calls
 
     @property
     def partial(self) -> bool:
@@ -224,6 +245,7 @@ class Fold:
         self.session_id = line.get("session_id", self.session_id)
         for model, used in line.get("model_usage_since_last_result", {}).items():
             self._settled.setdefault(model, Tokens()).add(_settled_tokens(used))
+        self._long = self._calls()
         self._open.clear()
         self._streaming.clear()
         yield UsageSeen(self.usage)

@@ -18,6 +18,7 @@ from agentd.errors import RunnerUnavailableError
 from agentd.lines import json_object
 from agentd.runners.exits import Exit
 from agentd.runners.line_run import LineRun, with_brief
+from agentd.runners.long_calls import added
 from agentd.runners.programs import find_program
 from agentd.runners.protocol import (
     Ended,
@@ -149,8 +150,8 @@ class CommandFold:
                 self.text.append(str(control.get("text", "")))
             case "tool":
                 yield _tool(control)
-            case "usage":
-                yield from self._used(control)
+            case "usage" | "call" as kind:
+                yield from self._used(control, one_more=kind == "call")
             case "limit":
                 self.outcome = Outcome.PROVIDER_LIMIT
                 if isinstance(control.get("resets_at"), int | float):
@@ -160,14 +161,15 @@ class CommandFold:
                 self.error = str(control.get("message") or "it said it failed")
                 self.outcome = _outcome(control.get("outcome"))
 
-    def _used(self, control: dict[str, Any]) -> Iterator[Event]:
+    def _used(self, control: dict[str, Any], *, one_more: bool) -> Iterator[Event]:
         fields = {key: value for key, value in control.items() if key != "mesh"}
         try:
             usage = msgspec.convert({"model": "unknown"} | fields, Usage)
         except msgspec.ValidationError:
             return
-        # Each report of a model replaces the one before: totals, not differences.
-        self.usage[usage.model] = usage
+        # A report of a model's usage replaces the one before: totals, not differences.
+        total = self.usage.get(usage.model) if one_more else None
+        self.usage[usage.model] = added(total, usage) if one_more else usage
         yield UsageSeen(tuple(self.usage.values()))
 
 

@@ -9,12 +9,11 @@ from msgspec import Meta, Struct
 
 from common.wire.approvals import Approval
 from common.wire.moment import Moment
+from common.wire.usage import Dollars as Dollars
+from common.wire.usage import Usage as Usage
 
 ShortText = Annotated[str, Meta(max_length=200)]
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Tokens = Annotated[int, Meta(ge=0, le=10**12)]
-Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
-"""Bounds no run comes near, so that sums stay numbers."""
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Prompt = Annotated[str, Meta(min_length=1, max_length=200_000)]
 
@@ -73,23 +72,6 @@ class OnLost(StrEnum):
 
     REQUEUE = "requeue"
     HOLD = "hold"
-
-
-class Usage(Struct, frozen=True, kw_only=True):
-    """Tokens of one model in one attempt; `input_tokens` are the uncached ones.
-
-    `cost_usd` is the runner's own figure, `estimate_usd` the hub's from list prices; null
-    means that nobody knows, never zero.
-    """
-
-    model: str
-    input_tokens: Tokens = 0
-    output_tokens: Tokens = 0
-    cache_read_tokens: Tokens = 0
-    cache_write_tokens: Tokens = 0
-    cache_write_1h_tokens: Tokens = 0
-    cost_usd: Dollars | None = None
-    estimate_usd: Dollars | None = None
 
 
 class Attempt(Struct, frozen=True, kw_only=True):

@@ -48,9 +48,7 @@ def total(usage: list[Usage], cost_usd: float | None) -> Totals:
         input_tokens=sum(item.input_tokens for item in usage),
         output_tokens=sum(item.output_tokens for item in usage),
         cache_read_tokens=sum(item.cache_read_tokens for item in usage),
-        cache_write_tokens=sum(
-            item.cache_write_tokens + item.cache_write_1h_tokens for item in usage
-        ),
+        cache_write_tokens=sum(item.cache_write_tokens for item in usage),
     )
 
 

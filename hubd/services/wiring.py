@@ -12,6 +12,7 @@ from common.config import Config
 from common.config.sense import check_sense
 from common.supervise import Loop
 from hubd.domain.money import Estimate
+from hubd.domain.prices import estimate_usd
 from hubd.services.approvals import Approvals
 from hubd.services.attempts import Attempts
 from hubd.services.control import Control
@@ -24,7 +25,6 @@ from hubd.services.invitations import Invitations
 from hubd.services.money import Money
 from hubd.services.nodes import LeaseBook, Nodes
 from hubd.services.output import OutputFeed
-from hubd.services.prices import estimate_usd
 from hubd.services.reaper import Reaper
 from hubd.services.tasks import Tasks
 from hubd.services.tokens import Tokens

@@ -44,8 +44,7 @@ coalesce(sum(c.cache_read_tokens), 0), coalesce(sum(c.cache_write_tokens), 0)
 MODEL_SUMS = """
 count(*), coalesce(sum(coalesce(u.cost_usd, 0)), 0), sum(u.estimate_usd),
 sum(u.cost_usd IS NULL), coalesce(sum(u.input_tokens), 0), coalesce(sum(u.output_tokens), 0),
-coalesce(sum(u.cache_read_tokens), 0),
-coalesce(sum(u.cache_write_tokens + u.cache_write_1h_tokens), 0)
+coalesce(sum(u.cache_read_tokens), 0), coalesce(sum(u.cache_write_tokens), 0)
 """
 KEYS = {
     "task": "CAST(c.task_id AS TEXT)",

@@ -119,10 +119,9 @@ def _usage(usage: Usage) -> Iterator[Cell]:
         Piece(money(usage.cost_usd if usage.cost_usd is not None else usage.estimate_usd)),
         Piece(" estimated" if usage.cost_usd is None and usage.estimate_usd else "", Role.MUTED),
     )
-    written = usage.cache_write_tokens + usage.cache_write_1h_tokens
     yield cell(
         f"  {count(usage.input_tokens)} in · {count(usage.output_tokens)} out · "
-        f"{count(usage.cache_read_tokens)} read · {count(written)} written",
+        f"{count(usage.cache_read_tokens)} read · {count(usage.cache_write_tokens)} written",
         Role.MUTED,
     )
 

@@ -26,6 +26,7 @@ from common.wire.nodes import (
     PostOutput,
 )
 from common.wire.tasks import OnLost, Outcome, TaskState, Usage
+from hubd.domain.prices import estimate_usd
 from hubd.errors import (
     AlreadyAnsweredError,
     ConflictError,
@@ -39,7 +40,6 @@ from hubd.errors import (
 )
 from hubd.services.feed import Reset
 from hubd.services.money import GroupBy
-from hubd.services.prices import estimate_usd
 from hubd.services.tasks import TaskQuery
 from tests.unit.hubd.hub import BRIDGE, OPERATOR, Hub, configured, node_actor, open_hub
 
