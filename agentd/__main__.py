@@ -18,13 +18,14 @@ from typing import Any
 
 import msgspec
 
-from agentd.attempt import Attempt, Limits, Means
+from agentd.attempt import Attempt
 from agentd.collect import Collector
 from agentd.contact import Contact, Standing
 from agentd.daemon import Daemon, disk_refusal, end_leftovers, guarded
 from agentd.git import Git
 from agentd.journal import Journal, places_in_use
 from agentd.keepawake import KeepAwake, caffeinate
+from agentd.means import Limits, Means
 from agentd.runners.protocol import Runner, RunnerFacts
 from agentd.runners.registry import make_runner
 from agentd.slots import Slots
@@ -132,6 +133,7 @@ def _compose(
     projects = {name: Project.of(name, project) for name, project in agent.projects.items()}
     workspace = Workspace(paths.work_dir, projects=projects, environment=env)
     means = Means(
+        node=agent.name,
         hub=hub,
         runner=runner,
         spool=spool,

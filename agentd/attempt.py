@@ -8,40 +8,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
-from agentd.attachments import FileSource, fetch, prompt_with
-from agentd.environment import attempt_environment
-from agentd.errors import AgentError, ProjectError, SpecialistError
-from agentd.journal import Entry, Journal
-from agentd.output import OutputFeed, OutputSink
-from agentd.questions import QuestionDesk, QuestionSink
+from agentd.attachments import fetch, prompt_with
+from agentd.errors import AgentError, ProjectError, SpecialistError, WorkspaceError
+from agentd.jobs import make_job
+from agentd.journal import Entry
+from agentd.means import Means
+from agentd.output import OutputFeed
+from agentd.questions import QuestionDesk
 from agentd.runners.protocol import (
     ApprovalRequested,
     ApprovalWithdrawn,
     Ended,
     Event,
     Job,
+    NamesSessions,
     Run,
-    Runner,
     SessionStarted,
     UsageSeen,
 )
-from agentd.specialists import Specialist
-from agentd.spool import Spool
 from agentd.stops import OUTCOMES, Reason, Stop, StopOrder
 from agentd.sweep import Mark, sweep
-from agentd.workspace import Place, Workspace
+from agentd.workspace import Place
 from common.client import HubError, HubUnreachableError
-from common.clock import Clock, to_datetime
+from common.clock import to_datetime
 from common.supervise import Backoff
-from common.wire.nodes import AnswerOrder, Applied, Lease, PostResult, StartAttempt
+from common.wire.nodes import AnswerOrder, Lease, PostResult, StartAttempt
 from common.wire.tasks import Outcome
 
 logger = logging.getLogger(__name__)
@@ -51,50 +48,6 @@ START_WITHIN_S = 20.0
 
 ERROR_CHARS = 8000
 LAST_OUTPUT_S = 2.0
-
-
-class AttemptHub(FileSource, OutputSink, QuestionSink, Protocol):
-    """What an attempt says to the hub; its result goes by the spool."""
-
-    async def start(self, fence: int, start: StartAttempt) -> Applied: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """Grace before an interrupt becomes a kill, and before TERM becomes KILL."""
-
-    interrupt_s: float = 5.0
-    term_s: float = 5.0
-    hurried_interrupt_s: float = 0.5
-    hurried_term_s: float = 0.4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What bounds an attempt unless its task says otherwise; cost is the task's alone."""
-
-    timeout_s: float
-    silence_s: float
-    park_after_s: float
-    max_turns: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """What every attempt of this node shares."""
-
-    hub: AttemptHub
-    runner: Runner
-    spool: Spool
-    journal: Journal
-    workspace: Workspace
-    clock: Clock
-    specialists: Mapping[str, Specialist]
-    environment: Mapping[str, str]
-    configured_env: Mapping[str, str]
-    agent_mark: str
-    limits: Limits
-    patience: Patience = Patience()
 
 
 class Attempt:
@@ -108,7 +61,16 @@ class Attempt:
         self._feed = OutputFeed(lease.fence, means.hub, lambda: to_datetime(means.clock.now()))
         self._desk: QuestionDesk | None = None
         self._entry: Entry | None = None
+        self._place: Place | None = None
+        self._session_id = self._planned_session()
         self._last_output_at = 0.0
+
+    def _planned_session(self) -> str | None:
+        """The session of this attempt, known before it begins wherever the runner allows."""
+        if self.lease.task.session_id is not None:
+            return self.lease.task.session_id
+        runner = self._means.runner
+        return runner.new_session_id() if isinstance(runner, NamesSessions) else None
 
     @property
     def place(self) -> Path | None:
@@ -132,7 +94,10 @@ class Attempt:
             result = await self._execute()
         except AgentError as error:
             result = PostResult(
-                outcome=_outcome_of(error), error=error.message, runner=self._means.runner.name
+                outcome=_outcome_of(error),
+                error=error.message,
+                session_id=self._session_id,
+                runner=self._means.runner.name,
             )
         finally:
             await self._sweep()
@@ -168,7 +133,7 @@ class Attempt:
 
     async def _ask_to_start(self) -> bool:
         backoff = Backoff(first_s=0.2, cap_s=2.0)
-        start = StartAttempt(runner=self._means.runner.name, session_id=self.lease.task.session_id)
+        start = StartAttempt(runner=self._means.runner.name, session_id=self._session_id)
         while True:
             try:
                 await self._means.hub.start(self.fence, start)
@@ -180,14 +145,57 @@ class Attempt:
                 return False
 
     async def _execute(self) -> PostResult:
-        place = await self._means.workspace.prepare(self.lease)
-        self._note(folder=str(place.folder))
-        files = self.lease.task.files
-        paths = await fetch(self._means.hub, files, place.folder)
-        prompt = prompt_with(self.lease.task.prompt, paths, len(files) - len(paths))
+        place = await self._take_place()
+        task = self.lease.task
+        paths = await fetch(self._means.hub, task.files, place.folder)
+        prompt = prompt_with(task.prompt, paths, len(task.files) - len(paths))
         if (stop := self._order.stop) is not None:
-            return PostResult(outcome=OUTCOMES[stop.reason], error=stop.detail or "stopped")
-        run = await self._means.runner.start(self._job(prompt, place))
+            return PostResult(
+                outcome=OUTCOMES[stop.reason],
+                error=stop.detail or "stopped",
+                session_id=self._session_id,
+            )
+        job = make_job(self.lease, self._means, prompt, place, self._session_id)
+        feeding = asyncio.create_task(self._feed.run(), name=f"output of {self.fence}")
+        try:
+            ended = await self._run(job)
+            if ended.session_gone and self._order.stop is None:
+                logger.info("session gone, a new one begins", extra=self._names())
+                job = make_job(
+                    self.lease, self._means, prompt, place, self._session_id, session_gone=True
+                )
+                ended = await self._run(job)
+        finally:
+            await self._end_feed(feeding)
+        return self._result(ended)
+
+    async def _end_feed(self, feeding: asyncio.Task[None]) -> None:
+        self._feed.close()
+        hurried = self._order.hurried.is_set()
+        await asyncio.wait({feeding}, timeout=0.1 if hurried else LAST_OUTPUT_S)
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+
+    async def _take_place(self) -> Place:
+        """The folder, and on disk all that a successor needs to come back to it."""
+        self._place = place = await self._means.workspace.prepare(self.lease, self._session_id)
+        self._entry = Entry(
+            fence=self.fence,
+            task_id=self.lease.task.id,
+            runner=self._means.runner.name,
+            folder=str(place.folder),
+            session_id=self._session_id,
+        )
+        try:
+            self._means.journal.open(self._entry)
+        except OSError as error:
+            raise WorkspaceError(
+                f"the attempt cannot be noted on the disk ({error.strerror}). Is it full?"
+            ) from error
+        return place
+
+    async def _run(self, job: Job) -> Ended:
+        run = await self._means.runner.start(job)
         self._desk = QuestionDesk(
             self.fence,
             self._means.hub,
@@ -196,22 +204,13 @@ class Attempt:
             reply=run.answer,
             stop=self._order.give,
         )
-        feeding = asyncio.create_task(self._feed.run(), name=f"output of {self.fence}")
         watching = asyncio.create_task(self._watch(run), name=f"watch over {self.fence}")
         try:
-            ended = await self._follow(run)
+            return await self._follow(run)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
             await self._desk.close()
-            self._feed.close()
-            hurried = self._order.hurried.is_set()
-            await asyncio.wait({feeding}, timeout=0.1 if hurried else LAST_OUTPUT_S)
-            feeding.cancel()
-            await asyncio.gather(feeding, return_exceptions=True)
-        if ended.session_id is not None:
-            self._means.workspace.remember(ended.session_id, place)
-        return self._result(ended)
 
     async def _follow(self, run: Run) -> Ended:
         self._last_output_at = self._means.clock.monotonic()
@@ -227,9 +226,7 @@ class Attempt:
     def _take(self, event: Event) -> None:
         match event:
             case SessionStarted(session_id=session_id):
-                self._note(session_id=session_id)
-                if self._desk is not None:
-                    self._desk.may_park = bool(session_id)
+                self._note_session(session_id)
             case UsageSeen(usage):
                 self._note(usage=list(usage))
             case ApprovalRequested() if self._desk is not None:
@@ -269,35 +266,17 @@ class Attempt:
                 detail = f"ended after {limits.silence_s:.0f} s without any output"
                 self._order.give(Stop(Reason.SILENT, detail))
 
-    def _job(self, prompt: str, place: Place) -> Job:
-        task = self.lease.task
-        means = self._means
-        specialist = None
-        if task.specialist is not None:
-            specialist = means.specialists.get(task.specialist)
-            if specialist is None:
-                raise SpecialistError(
-                    f"this node has no specialist {task.specialist}; it has:"
-                    f" {', '.join(sorted(means.specialists)) or 'none'}"
-                )
-        return Job(
-            fence=self.fence,
-            prompt=prompt,
-            folder=place.folder,
-            environment=attempt_environment(
-                means.environment,
-                means.configured_env,
-                fence=self.fence,
-                agent_mark=means.agent_mark,
-            ),
-            specialist=specialist,
-            model=task.model,
-            session_id=task.session_id,
-            resume=task.resume,
-            max_cost_usd=task.max_cost_usd,
-            max_turns=means.limits.max_turns,
-            trust_project=place.trusted,
-        )
+    def _note_session(self, session_id: str) -> None:
+        """The runner has begun on what it was told, in this session."""
+        self._note(session_id=session_id)
+        if session_id and self._place is not None:
+            self._session_id = session_id
+            try:
+                self._means.workspace.remember(session_id, self._place, self.lease.task.id)
+            except OSError:
+                logger.exception("session not noted", extra=self._names())
+        if self._desk is not None:
+            self._desk.may_park = bool(session_id)
 
     def _result(self, ended: Ended) -> PostResult:
         outcome, error, stop = ended.outcome, ended.error, self._order.stop
@@ -311,7 +290,7 @@ class Attempt:
             text=ended.text,
             usage=list(ended.usage),
             cost_usd=ended.cost_usd,
-            session_id=ended.session_id,
+            session_id=ended.session_id or self._session_id,
             error=error[:ERROR_CHARS] if error else None,
             resets_at=ended.resets_at,
             partial=ended.partial,
@@ -326,13 +305,9 @@ class Attempt:
 
     def _note(self, **changes: Any) -> None:
         """Keep the journal up to date with what a successor would have to report."""
-        before = self._entry or Entry(
-            fence=self.fence,
-            task_id=self.lease.task.id,
-            runner=self._means.runner.name,
-            folder="",
-            session_id=self.lease.task.session_id,
-        )
+        before = self._entry
+        if before is None:
+            return  # it has no folder yet, so nothing runs
         self._entry = msgspec.structs.replace(before, **changes)
         if self._entry == before:
             return

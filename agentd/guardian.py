@@ -12,11 +12,16 @@ import sys
 from pathlib import Path
 
 from agentd.journal import Journal
-from agentd.sweep import Mark, sweep
+from agentd.sweep import Mark, ask_to_end, sweep
+
+TERM_S = 2.0
+"""Claude Code needs up to 1.6 s to end its tools and write its transcript; killed at once it would
+forget steps that were done, and repeat them."""
 
 
 def sweep_all(mark: str, journal: Journal) -> int:
-    """End every process of an agent's attempts; returns how many there were."""
+    """End every process of an agent's attempts; returns how many had to be killed."""
+    ask_to_end(Mark(mark), TERM_S)
     places = (Mark(mark, entry.fence, entry.place) for entry in journal.left_over())
     return sum(map(sweep, (*places, Mark(mark))))
 

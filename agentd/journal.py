@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from common.paths import make_private_dir
+from common.paths import make_private_dir, write_private_file
 from common.wire.nodes import PostResult
 from common.wire.tasks import Outcome, Usage
 
@@ -38,6 +38,10 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = make_private_dir(folder)
+
+    def open(self, entry: Entry) -> None:
+        """The first write of an attempt, forced to the disk; raises OSError."""
+        write_private_file(self._path(entry.fence), msgspec.json.encode(entry).decode())
 
     def write(self, entry: Entry) -> None:
         """Whole or not at all, but not forced to the disk: after a power cut nothing runs."""

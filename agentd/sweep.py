@@ -78,6 +78,23 @@ def find_marked(mark: Mark, spare: Iterable[int] = ()) -> list[psutil.Process]:
     return [process for process in found.values() if _alive(process)]
 
 
+def ask_to_end(mark: Mark, wait_s: float) -> None:
+    """TERM to what began each attempt, and a moment to write down how far it came.
+
+    Only the uppermost processes are asked: a shell that dies before its model CLI would look to it
+    like a step that failed. Blocks as `sweep` does, which must follow.
+    """
+    strays = find_marked(mark)
+    ours = {stray.pid for stray in strays}
+    for stray in strays:
+        try:
+            if stray.ppid() not in ours:
+                stray.terminate()
+        except psutil.Error:
+            continue
+    _wait_for_end(strays, wait_s)
+
+
 def sweep(
     mark: Mark,
     spare: Iterable[int] = (),
@@ -87,7 +104,7 @@ def sweep(
     """KILL everything of the mark until nothing of it is found; returns how many there were.
 
     Blocks for some milliseconds to seconds: call it in a thread. KILL at once is right because
-    the leader had its chance to end well before anything is swept.
+    the leader had its chance to end well before anything is swept (`ask_to_end`).
     """
     spared = tuple(spare)
     ended: set[int] = set()

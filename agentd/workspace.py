@@ -1,7 +1,9 @@
-"""Where an attempt works: a folder of its own, a worktree of a project, or its session's folder."""
+"""Where an attempt works: a folder of its own, a worktree of a project, or where its session or
+its task worked before. Which that is stands on the disk before anything runs there."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -9,69 +11,112 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agentd.errors import ProjectError, WorkspaceError
 from agentd.git import Git
 from agentd.worktree import BRANCHES, Project, add_worktree
 from common.paths import make_private_dir, write_private_file
-from common.wire.nodes import Lease
+from common.wire.nodes import Lease, TaskSpec
 
 logger = logging.getLogger(__name__)
 
 SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 SESSIONS = ".sessions"
+TASKS = ".tasks"
+
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A prepared folder. `trusted`: the project's own settings may be loaded."""
+    """A prepared folder. `trusted`: the project's own settings may be loaded. `kept`: an earlier
+    run of the task or the session left it."""
 
     folder: Path
     project: str | None = None
     trusted: bool = False
+    kept: bool = False
 
 
 class Workspace:
     """Makes folders below `root`, which agents of one machine may share, and remembers which
-    session worked where."""
+    session and which task worked where."""
 
     def __init__(
         self, root: Path, *, projects: Mapping[str, Project], environment: Mapping[str, str]
     ) -> None:
         self.root = make_private_dir(root)
         self._sessions = make_private_dir(root / SESSIONS)
+        self._tasks = make_private_dir(root / TASKS)
         self._projects = projects
         self._environment = environment
 
-    async def prepare(self, lease: Lease) -> Place:
-        """The folder of this attempt; raises ProjectError or WorkspaceError when there is none."""
-        if lease.task.session_id is not None:
-            earlier = self._place_of(lease.task.session_id)
-            if earlier is not None:
-                os.utime(earlier.folder)  # its age counts from its last use
-                return earlier
-        folder = self.root / str(lease.task.id) / str(lease.fence)
+    async def prepare(self, lease: Lease, session_id: str | None = None) -> Place:
+        """The folder of this attempt, noted on the disk for its task and for `session_id`; raises
+        ProjectError or WorkspaceError when there is none."""
         try:
-            make_private_dir(folder.parent)
-            if lease.task.project is not None:
-                return await self._worktree(lease, folder, lease.task.project)
-            return Place(make_private_dir(folder))
+            place = self._earlier_place(lease.task) or await self._new_place(lease)
+            os.utime(place.folder)  # its age counts from its last use
+            self._note(self._tasks / str(lease.task.id), place, {"prompt": _digest(lease.task)})
+            if session_id is not None:
+                self._note_session(session_id, place, heard_task=None)
         except OSError as error:
             raise WorkspaceError(
-                f"{folder} cannot be made: {error.strerror}. Is the disk full?"
+                f"the work folder of #{lease.task.id} cannot be made: {error.strerror}."
+                " Is the disk full?"
             ) from error
+        return place
 
-    def remember(self, session_id: str, place: Place) -> None:
-        """A later attempt that resumes the session finds the files it worked on."""
-        if SESSION_ID.fullmatch(session_id) is not None:
-            record = {"folder": str(place.folder), "project": place.project}
-            write_private_file(self._sessions / session_id, json.dumps(record))
+    def remember(self, session_id: str, place: Place, task_id: int) -> None:
+        """The session has the task's prompt, and works in that folder."""
+        self._note_session(session_id, place, heard_task=task_id)
+
+    def heard_task(self, session_id: str) -> int | None:
+        """The task whose prompt the session got last, as far as agentd was told."""
+        record = self._session_record(session_id)
+        task_id = None if record is None else record.get("heard")
+        return task_id if isinstance(task_id, int) else None
 
     def forget_missing(self) -> None:
-        """Drop sessions whose folder is gone."""
-        for path in self._sessions.iterdir():
-            if SESSION_ID.fullmatch(path.name) and self._place_of(path.name) is None:
+        """Drop sessions and tasks whose folder is gone."""
+        for path in (*self._sessions.iterdir(), *self._tasks.iterdir()):
+            record = _read(path) if SESSION_ID.fullmatch(path.name) else None
+            if record is not None and self._place_in(record) is None:
                 path.unlink(missing_ok=True)
+
+    def _earlier_place(self, task: TaskSpec) -> Place | None:
+        record = None if task.session_id is None else self._session_record(task.session_id)
+        place = None if record is None else self._place_in(record)
+        if place is None and task.earlier is not None:
+            record = _read(self._tasks / str(task.id))
+            # Another hub may have given the same number to something else.
+            if record is not None and record.get("prompt") == _digest(task):
+                place = self._place_in(record)
+        return place
+
+    async def _new_place(self, lease: Lease) -> Place:
+        folder = self.root / str(lease.task.id) / str(lease.fence)
+        make_private_dir(folder.parent)
+        if lease.task.project is not None:
+            return await self._worktree(lease, folder, lease.task.project)
+        return Place(make_private_dir(folder))
+
+    def _note_session(self, session_id: str, place: Place, heard_task: int | None) -> None:
+        if SESSION_ID.fullmatch(session_id) is None:
+            return
+        heard = heard_task if heard_task is not None else self.heard_task(session_id)
+        self._note(self._sessions / session_id, place, {"heard": heard})
+
+    def _note(self, path: Path, place: Place, more: Record) -> None:
+        record = {"folder": str(place.folder), "project": place.project} | more
+        if _read(path) != record:
+            write_private_file(path, json.dumps(record))
+
+    def _session_record(self, session_id: str) -> Record | None:
+        if SESSION_ID.fullmatch(session_id) is None:
+            return None
+        return _read(self._sessions / session_id)
 
     async def _worktree(self, lease: Lease, folder: Path, name: str) -> Place:
         project = self._projects.get(name)
@@ -86,15 +131,21 @@ class Workspace:
         logger.info("worktree made", extra={"task": lease.task.id, "project": name})
         return Place(folder, name, project.trusted)
 
-    def _place_of(self, session_id: str) -> Place | None:
-        if SESSION_ID.fullmatch(session_id) is None:
-            return None
-        try:
-            record = json.loads((self._sessions / session_id).read_text(encoding="utf-8"))
-            folder, name = Path(record["folder"]), record["project"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+    def _place_in(self, record: Record) -> Place | None:
+        folder, name = Path(str(record.get("folder"))), record.get("project")
         if not (folder.is_dir() and folder.is_relative_to(self.root)):
             return None
         project = self._projects.get(name) if name is not None else None
-        return Place(folder, name, trusted=project is not None and project.trusted)
+        return Place(folder, name, trusted=project is not None and project.trusted, kept=True)
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _digest(task: TaskSpec) -> str:
+    return hashlib.sha256(f"{task.project}\n{task.prompt}".encode()).hexdigest()

@@ -21,6 +21,7 @@ from agentd.runners.claude_launch import (
 from agentd.runners.claude_outcome import classify
 from agentd.runners.claude_questions import PendingRequest, granted_by, opening_prompt
 from agentd.runners.claude_stream import Fold
+from agentd.runners.claude_transcript import transcript_holds
 from agentd.runners.exits import Exit
 from agentd.runners.protocol import (
     Answer,
@@ -29,7 +30,6 @@ from agentd.runners.protocol import (
     Event,
     Job,
     RunnerFacts,
-    SessionStarted,
 )
 
 logger = logging.getLogger(__name__)
@@ -66,17 +66,25 @@ class ClaudeRunner:
         self._program = program
         return RunnerFacts({"claude": version, "claude_path": program})
 
+    def new_session_id(self) -> str:
+        return self._new_id()
+
+    def has_heard(
+        self, session_id: str, message_id: str, environment: Mapping[str, str]
+    ) -> bool | None:
+        return transcript_holds(session_id, message_id, environment)
+
     async def start(self, job: Job) -> ClaudeRun:
         if self._program is None:
             await self.check()
-        session_id = job.session_id or self._new_id()
+        session_id = job.session_id or job.new_session_id or self._new_id()
         argv = command_line(
             self._program or self._settings.program, self._settings, job, new_session_id=session_id
         )
         child = await Child.spawn(
             argv, folder=job.folder, environment=QUIET | dict(job.environment)
         )
-        run = ClaudeRun(child, job, session_id)
+        run = ClaudeRun(child, job)
         await run.open()
         return run
 
@@ -84,11 +92,10 @@ class ClaudeRunner:
 class ClaudeRun:
     """One session of the CLI, from its first line to its exit."""
 
-    def __init__(self, child: Child, job: Job, session_id: str) -> None:
+    def __init__(self, child: Child, job: Job) -> None:
         self._child = child
         self._job = job
         self._fold = Fold(session_id=None)
-        self._planned_session_id = session_id
         self._events: asyncio.Queue[Event] = asyncio.Queue(QUEUE_EVENTS)
         self._pending: dict[str, PendingRequest] = {}
         self._grant = job.resume
@@ -99,18 +106,18 @@ class ClaudeRun:
 
     async def open(self) -> None:
         """Say the prompt; the answers come as events."""
-        await self._events.put(SessionStarted(session_id=self._planned_session_id))
-        message = {"role": "user", "content": opening_prompt(self._job)}
-        await self._send(
-            {
-                "type": "user",
-                "message": message,
-                "parent_tool_use_id": None,
-                "session_id": "",
-                # Verbatim: no slash command, no @file, whatever the text begins with.
-                "client_composed": True,
-            }
-        )
+        message = {
+            "type": "user",
+            "message": {"role": "user", "content": opening_prompt(self._job)},
+            "parent_tool_use_id": None,
+            "session_id": "",
+            # Verbatim: no slash command, no @file, whatever the text begins with.
+            "client_composed": True,
+        }
+        if self._job.message_id is not None:
+            # The transcript keeps it, which shows after a kill whether the prompt had arrived.
+            message["uuid"] = self._job.message_id
+        await self._send(message)
 
     async def events(self) -> AsyncGenerator[Event, None]:
         try:

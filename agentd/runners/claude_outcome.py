@@ -50,6 +50,7 @@ def classify(fold: Fold, end: Exit) -> Ended:
         resets_at=fold.resets_at if outcome is Outcome.PROVIDER_LIMIT else None,
         partial=fold.partial,
         final=outcome is Outcome.TASK_ERROR and _is_final(fold),
+        session_gone=_session_gone(fold.result),
     )
 
 
@@ -90,9 +91,14 @@ def _during_execution(result: dict[str, Any], end: Exit) -> tuple[Outcome, str]:
     if end.ours is not None:
         return end.ours
     errors = _errors(result)
-    if "No conversation found" in errors:
+    if _session_gone(result):
         return Outcome.PERMANENT, f"{errors}. Its session is gone from this node; start afresh."
     return Outcome.TASK_ERROR, errors
+
+
+def _session_gone(result: dict[str, Any] | None) -> bool:
+    """Nothing was said to a model: the CLI had no session of that id to resume."""
+    return result is not None and "No conversation found" in _errors(result)
 
 
 def _api_failure(fold: Fold, result: dict[str, Any]) -> tuple[Outcome, str]:

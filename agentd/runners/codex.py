@@ -37,6 +37,7 @@ from common.wire.tasks import Outcome, Usage
 
 STATUS = re.compile(r"status:? (\d{3})")
 THREAD_ID = re.compile(r"[A-Za-z0-9-]{1,100}")
+SESSION_GONE = "no rollout found"
 READ_ONLY_MODES = ("plan",)
 ERROR_CHARS = 2000
 
@@ -168,6 +169,7 @@ class CodexFold:
             session_id=self.session_id,
             usage=self.usage,
             partial=self.counts is None,
+            session_gone=self.session_id is None and SESSION_GONE in (error or ""),
         )
 
     @property

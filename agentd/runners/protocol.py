@@ -21,9 +21,11 @@ from common.wire.tasks import Outcome, Usage
 class Job:
     """One attempt as a runner needs it.
 
-    `environment` is complete: a runner adds to it, and never reads its own process's. `session_id`
-    is a session to resume; `resume` is the answer for which that session was parked, and is dropped
-    without it.
+    `prompt` is what to say first: the task, or that it was interrupted. `environment` is complete:
+    a runner adds to it, and never reads its own process's. `session_id` is a session to resume;
+    `resume` is the answer for which that session was parked, and is dropped without it. A new
+    session gets `new_session_id` where the runner can choose (`NamesSessions`); `message_id` (a
+    UUID) names what is said first.
     """
 
     fence: int
@@ -33,6 +35,8 @@ class Job:
     specialist: Specialist | None = None
     model: str | None = None
     session_id: str | None = None
+    new_session_id: str | None = None
+    message_id: str | None = None
     resume: ResumeAnswer | None = None
     max_cost_usd: float | None = None
     max_turns: int | None = None
@@ -129,7 +133,8 @@ class Ended:
     """How a run ended. `cost_usd` is the runner's own figure; None when nobody knows.
 
     `partial` says that `usage` is what was seen before the end, not the runner's final account;
-    `final` that trying the same again would only cost the same again.
+    `final` that trying the same again would only cost the same again; `session_gone` that the
+    session to resume is not known any more, and so nothing was said or done.
     """
 
     outcome: Outcome
@@ -141,6 +146,7 @@ class Ended:
     resets_at: datetime | None = None
     partial: bool = False
     final: bool = False
+    session_gone: bool = False
 
 
 Event = (
@@ -207,4 +213,22 @@ class Runner(Protocol):
 
     async def start(self, job: Job) -> Run:
         """Begin an attempt; raises SpawnError when its program cannot be started."""
+        ...
+
+
+@runtime_checkable
+class NamesSessions(Protocol):
+    """A runner whose new sessions get the id that is given to them.
+
+    So the id is on disk before anything runs, and a killed agentd finds the session again.
+    """
+
+    def new_session_id(self) -> str:
+        """An id for a new session."""
+        ...
+
+    def has_heard(
+        self, session_id: str, message_id: str, environment: Mapping[str, str]
+    ) -> bool | None:
+        """Whether the session holds that message, by the runner's own record; None: no record."""
         ...

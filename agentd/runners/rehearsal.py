@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from agentd.runners.protocol import (
@@ -51,8 +51,17 @@ class RehearsalRunner:
     async def check(self) -> RunnerFacts:
         return RunnerFacts({"rehearsal": LABEL})
 
+    def new_session_id(self) -> str:
+        return self._new_id()
+
+    def has_heard(
+        self, session_id: str, message_id: str, environment: Mapping[str, str]
+    ) -> bool | None:
+        return None  # it keeps no record
+
     async def start(self, job: Job) -> RehearsalRun:
-        return RehearsalRun(job, job.session_id or self._new_id(), self._pace_s)
+        session_id = job.session_id or job.new_session_id or self._new_id()
+        return RehearsalRun(job, session_id, self._pace_s)
 
 
 class _Stopped(Exception):

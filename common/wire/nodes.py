@@ -167,8 +167,17 @@ class ResumeAnswer(Struct, frozen=True, kw_only=True):
     answer: str | None = None
 
 
+class Earlier(Struct, frozen=True, kw_only=True):
+    """The run of the same task before this one: on which node, and how it ended."""
+
+    node: str
+    outcome: str
+    error: str | None = None
+
+
 class TaskSpec(Struct, frozen=True, kw_only=True):
-    """All a node needs to run a task. `session_id`: resume that Claude session."""
+    """All a node needs to run a task. `session_id`: resume that Claude session. `earlier`: the
+    task ran before and did not get to its end."""
 
     id: int
     prompt: str
@@ -183,6 +192,7 @@ class TaskSpec(Struct, frozen=True, kw_only=True):
     max_cost_usd: float | None = None
     timeout_s: float | None = None
     resume: ResumeAnswer | None = None
+    earlier: Earlier | None = None
     files: list[str] = []
     """Ids for `GET /v1/files/{id}`: what came with the text."""
 

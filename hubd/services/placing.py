@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from common.wire.approvals import ApprovalKind, ApprovalState, Decision
-from common.wire.nodes import Lease, ResumeAnswer, TaskSpec
+from common.wire.nodes import Earlier, Lease, ResumeAnswer, TaskSpec
 from hubd.domain import accounts, breaker, dispatch
 from hubd.domain import approvals as rules
 from hubd.domain.dispatch import Lane, NodeView
@@ -190,8 +190,18 @@ def spec(tx: Tx, task: TaskRecord, node: str) -> TaskSpec:
         max_cost_usd=task.max_cost_usd,
         timeout_s=task.timeout_s,
         resume=_resume(tx, task) if here or task.session_id is None else None,
+        earlier=_earlier(tx, task),
         files=list(task.files),
     )
+
+
+def _earlier(tx: Tx, task: TaskRecord) -> Earlier | None:
+    """The last attempt that began."""
+    began = [a for a in attempts.of_task(tx.conn, task.id) if a.started_at and a.outcome]
+    if not began:
+        return None
+    last = began[-1]
+    return Earlier(node=last.node, outcome=last.outcome or "", error=last.error)
 
 
 def _resume(tx: Tx, task: TaskRecord) -> ResumeAnswer | None:

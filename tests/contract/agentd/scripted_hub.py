@@ -89,7 +89,7 @@ class ScriptedHub:
         """Queue a task for the next claim; returns its fence (also its id)."""
         fence = self._next_fence
         self._next_fence += 1
-        task = TaskSpec(id=fence, prompt=prompt, **spec)
+        task = TaskSpec(**{"id": fence, "prompt": prompt} | spec)
         async with self.changed:
             self._leases.append(Lease(task=task, attempt=1, fence=fence, lease_s=60.0))
             self.changed.notify_all()

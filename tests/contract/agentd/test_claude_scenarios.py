@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ import pytest
 
 from agentd.runners.tool_text import detail_of
 from common.wire.approvals import ApprovalState, Decision
-from common.wire.nodes import OutputKind, PostResult, ResumeAnswer
+from common.wire.nodes import Earlier, OutputKind, PostResult, ResumeAnswer
 from common.wire.tasks import Outcome
-from tests.contract.agentd.agent_process import agentd
+from tests.contract.agentd.agent_process import agentd, until
 from tests.contract.agentd.conftest import MODEL
 from tests.contract.agentd.scripted_hub import ScriptedHub
 from tests.fakes.model_api import ModelApi
@@ -372,16 +373,57 @@ async def test_a_specialist_runs_with_its_own_prompt_and_tools(
     assert not names & {"Bash", "Edit", "Write"}
 
 
-async def test_an_unknown_session_is_permanent_and_says_so(
+async def test_an_unknown_session_falls_back_to_the_task_itself(
     hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path, claude_settings: Settings
 ) -> None:
+    earlier = Earlier(node="Archon", outcome="lost")
     result = await run_one(
         hub,
         clean_env,
         tmp_path,
         claude_settings,
-        "go on",
+        scenario("success", text="Begun afresh."),
         session_id="00000000-0000-4000-8000-000000000000",
+        earlier=earlier,
     )
-    assert result.outcome == Outcome.PERMANENT
-    assert "session is gone" in (result.error or "")
+    assert (result.outcome, result.text) == (Outcome.OK, "Begun afresh.")
+    assert result.session_id == "00000000-0000-4000-8000-000000000000"
+
+
+async def test_an_interrupted_session_is_told_to_continue_and_repeats_nothing(
+    hub: ScriptedHub,
+    clean_env: dict[str, str],
+    tmp_path: Path,
+    free_hands: Settings,
+    model_api: ModelApi,
+) -> None:
+    marks = tmp_path / "marks"
+    steps = [
+        {"tool": "Bash", "input": {"command": f"echo {n} >> {marks}", "description": "mark"}}
+        for n in range(12)
+    ]
+    prompt = scenario("steps", steps=[*steps, {"text": "All done."}], across_prompts=True)
+    first = await hub.offer(prompt)
+    async with agentd(hub, clean_env, tmp_path, **free_hands) as agent:
+        await until(lambda: marks.exists() and len(marks.read_text().split()) > 4)
+        agent.signal(signal.SIGKILL)
+        await agent.wait()
+    session_id = hub.starts[0][1].session_id
+    async with agentd(hub, clean_env, tmp_path, **free_hands):
+        lost = await hub.result_of(first)
+        earlier = Earlier(node="Archon", outcome=lost.outcome)
+        await hub.offer(prompt, session_id=lost.session_id, earlier=earlier, id=first)
+        result = await hub.result_of(first + 1)
+    assert (lost.outcome, lost.session_id) == (Outcome.LOST, session_id)
+    assert (result.outcome, result.text, result.session_id) == (
+        Outcome.OK,
+        "All done.",
+        session_id,
+    )
+    done = marks.read_text().split()
+    assert len(done) == len(set(done)), "a step that was done is repeated"
+    said = json.dumps(model_api.books.requests[-1]["messages"])
+    assert said.count("scenario:steps") == 1, "the task is told twice"
+    assert "You were interrupted" in said
+    work = Path(clean_env["MESH_HOME"]) / "work" / "1"
+    assert [path.name for path in work.iterdir()] == ["1"], "it went on in another folder"

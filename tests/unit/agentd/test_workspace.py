@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from agentd.errors import ProjectError
 from agentd.git import Git
 from agentd.workspace import Place, Workspace
 from agentd.worktree import Project, remove_worktree, unsaved_work
-from common.wire.nodes import Lease, TaskSpec
+from common.wire.nodes import Earlier, Lease, TaskSpec
 
 DAY_S = 86_400.0
 
@@ -153,18 +154,47 @@ async def test_a_folder_that_is_no_repository_is_named(
 
 async def test_a_resumed_session_works_where_it_worked(workspace: Workspace) -> None:
     first = await workspace.prepare(lease(project="app"))
-    workspace.remember("session-1", first)
+    workspace.remember("session-1", first, 4)
     again = await workspace.prepare(lease(fence=9, session_id="session-1"))
-    assert again == first
+    assert again == replace(first, kept=True)
     unknown = await workspace.prepare(lease(fence=10, session_id="session-2"))
     assert unknown.folder.name == "10"
+
+
+async def test_the_folder_of_a_session_is_on_disk_before_anything_runs_in_it(
+    workspace: Workspace,
+) -> None:
+    first = await workspace.prepare(lease(project="app"), "planned")
+    assert workspace.heard_task("planned") is None
+    again = await workspace.prepare(lease(fence=9, session_id="planned"), "planned")
+    assert again == replace(first, kept=True)
+    workspace.remember("planned", first, 4)
+    await workspace.prepare(lease(fence=10, session_id="planned"), "planned")
+    assert workspace.heard_task("planned") == 4
+
+
+async def test_an_interrupted_task_without_a_session_returns_to_its_folder(
+    workspace: Workspace,
+) -> None:
+    earlier = Earlier(node="rex", outcome="interrupted")
+    first = await workspace.prepare(lease())
+    again = await workspace.prepare(lease(fence=9, earlier=earlier))
+    assert again == replace(first, kept=True)
+    fresh = await workspace.prepare(lease(fence=10))
+    assert fresh.folder.name == "10"
+
+
+async def test_the_same_number_of_another_hub_is_another_task(workspace: Workspace) -> None:
+    await workspace.prepare(lease(project="app"))
+    other = lease(fence=9, earlier=Earlier(node="rex", outcome="lost"))
+    assert (await workspace.prepare(other)).folder.name == "9"
 
 
 @pytest.mark.parametrize("session_id", ["../../etc", ".", "a/b", ""])
 async def test_a_session_id_cannot_lead_out_of_the_index(
     workspace: Workspace, session_id: str, tmp_path: Path
 ) -> None:
-    workspace.remember(session_id, Place(tmp_path))
+    workspace.remember(session_id, Place(tmp_path), 4)
     place = await workspace.prepare(lease(session_id=session_id))
     assert place.folder.name == "7"
 
@@ -178,7 +208,7 @@ async def test_trust_is_the_configurations_word_of_today(
 
     place = await workspace(trusted=True).prepare(lease(project="app"))
     assert place.trusted
-    workspace(trusted=True).remember("session-1", place)
+    workspace(trusted=True).remember("session-1", place, 4)
     later = await workspace(trusted=False).prepare(lease(fence=8, session_id="session-1"))
     assert later.folder == place.folder
     assert not later.trusted
@@ -213,7 +243,7 @@ async def test_collection_removes_the_old_and_keeps_unsaved_work_and_what_is_in_
     dirty = await workspace.prepare(lease(fence=3, project="app"))
     (dirty.folder / "new.py").write_text("z = 3\n")
     used = await workspace.prepare(lease(fence=4))
-    workspace.remember("gone", plain)
+    workspace.remember("gone", plain, 4)
     collector = Collector(
         root=workspace.root,
         clock=StillClock(used.folder.stat().st_mtime + 15 * DAY_S),
