@@ -26,6 +26,7 @@ from agentd.git import Git
 from agentd.journal import Journal, places_in_use
 from agentd.keepawake import KeepAwake, caffeinate
 from agentd.means import Limits, Means
+from agentd.models import model_facts
 from agentd.runners.protocol import Runner, RunnerFacts
 from agentd.runners.registry import make_runner
 from agentd.slots import Slots
@@ -167,7 +168,7 @@ def _compose(
         account=agent.account,
         version=VERSION,
         instance_id=instance_id,
-        facts=facts.facts | _machine(),
+        facts=facts.facts | model_facts(agent, specialists) | _machine(),
     )
     contact = Contact(
         hub,

@@ -293,6 +293,8 @@ class Attempt:
             session_id=ended.session_id or self._session_id,
             error=error[:ERROR_CHARS] if error else None,
             resets_at=ended.resets_at,
+            scope=ended.scope,
+            limited_model=ended.limited_model,
             partial=ended.partial,
             final=final,
             runner=self._means.runner.name,

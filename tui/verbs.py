@@ -8,13 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from common.wire.approvals import Approval, ApprovalKind, Decision, Risk
-from common.wire.nodes import AccountState, BreakerState, Node
+from common.wire.nodes import Account, AccountState, BreakerState, Node
 from common.wire.tasks import LIVE_STATES, TERMINAL_STATES, Task
 from tui import orders, themes
 from tui.control import Control
 from tui.keys import BY_ID
 from tui.state import confirmations
 from tui.state.needs import needs
+from tui.state.nodes import account_troubles
 from tui.state.store import Ref
 
 if TYPE_CHECKING:
@@ -103,10 +104,10 @@ class Verbs:
 
     def _paused_account(self, screen: MeshScreen | None) -> str | None:
         ref = screen.subject() if screen else None
-        name = ref.key if ref and ref.kind == "account" else None
-        node = self._node(screen)
-        name = node.account if node and not node.draining else name
-        account = self.control.store.folded.accounts.get(name or "")
+        store, node = self.control.store, self._node(screen)
+        if node is not None and not node.draining:
+            return next((row.name for row in account_troubles(store, node)), None)
+        account = store.folded.accounts.get(ref.key) if ref and ref.kind == "account" else None
         return account.name if account and account.state is not AccountState.OK else None
 
     # -- answers --------------------------------------------------------------------------
@@ -355,7 +356,8 @@ class Verbs:
 
     def show_account(self, name: str) -> None:
         """An account is seen on one of its nodes."""
-        nodes = [node for node in self.control.store.nodes() if node.account == name]
+        account = self.control.store.folded.accounts.get(name) or Account(name=name)
+        nodes = [n for n in self.control.store.nodes() if account.concerns(n.login, n.name)]
         if nodes:
             self.control.open(Ref("node", nodes[0].name))
         else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agentd.runners.blame import Blame, whom
 from agentd.runners.claude_stream import Fold
 from agentd.runners.exits import Exit
 from agentd.runners.protocol import Ended
@@ -40,6 +41,7 @@ _LOGIN_WORDS = ("/login", "not logged in", "invalid api key", "oauth token")
 def classify(fold: Fold, end: Exit) -> Ended:
     """The one `Ended` of a run."""
     outcome, error = _verdict(fold, end)
+    blame = _blame(fold, outcome, error)
     return Ended(
         outcome=outcome,
         text=_text(fold),
@@ -48,9 +50,21 @@ def classify(fold: Fold, end: Exit) -> Ended:
         usage=fold.usage,
         cost_usd=fold.cost_usd,
         resets_at=fold.resets_at if outcome is Outcome.PROVIDER_LIMIT else None,
+        scope=blame.scope,
+        limited_model=blame.limited_model,
         partial=fold.partial,
         final=outcome is Outcome.TASK_ERROR and _is_final(fold),
         session_gone=_session_gone(fold.result),
+    )
+
+
+def _blame(fold: Fold, outcome: Outcome, error: str | None) -> Blame:
+    return whom(
+        outcome,
+        named=str(fold.errors[-1].get("error")) if fold.errors else "",
+        status=(fold.result or {}).get("api_error_status"),
+        words=error or "",
+        limit_type=(fold.limit or {}).get("rateLimitType"),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from agentd.specialists import Specialist
-from common.wire.nodes import ResumeAnswer
+from common.wire.nodes import ResumeAnswer, Scope
 from common.wire.tasks import Outcome, Usage
 
 
@@ -134,7 +134,8 @@ class Ended:
 
     `partial` says that `usage` is what was seen before the end, not the runner's final account;
     `final` that trying the same again would only cost the same again; `session_gone` that the
-    session to resume is not known any more, and so nothing was said or done.
+    session to resume is not known any more, and so nothing was said or done. `scope` and
+    `limited_model` say whom a provider's refusal concerns, where the program knows.
     """
 
     outcome: Outcome
@@ -144,6 +145,8 @@ class Ended:
     usage: tuple[Usage, ...] = ()
     cost_usd: float | None = None
     resets_at: datetime | None = None
+    scope: Scope | None = None
+    limited_model: str | None = None
     partial: bool = False
     final: bool = False
     session_gone: bool = False

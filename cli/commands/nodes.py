@@ -6,11 +6,11 @@ import re
 
 import click
 
-from cli.output import age, json_option, plain, print_json, print_table
+from cli.output import age, json_option, plain, print_json, print_table, span
 from cli.session import Session, pass_session
 from common.client import OperatorApi
 from common.clock import to_epoch
-from common.wire.nodes import BreakerState, DrainNode, Node, NodeStatus
+from common.wire.nodes import AccountState, BreakerState, DrainNode, Node, NodeStatus
 
 _SPAN = re.compile(r"^(\d{1,4})([smhd]?)$")
 _UNIT_S = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -58,7 +58,7 @@ def print_nodes(found: list[NodeStatus], now: float) -> None:
                 age(node.last_heartbeat_at, now),
                 state_of(node),
                 _breaker_of(node, now),
-                node.account or "-",
+                _account_of(node, now),
                 " ".join(node.labels) or "-",
             )
             for node in found
@@ -83,6 +83,17 @@ def _breaker_of(node: Node, now: float) -> str:
         left = max(to_epoch(breaker.until) - now, 0)
         return f"open, probe in {left:.0f}s"
     return breaker.state.replace("_", "-")
+
+
+def _account_of(node: NodeStatus, now: float) -> str:
+    """Its login, and what is wrong with it, here or for some models."""
+    parts = [node.account or "-"]
+    for trouble in node.troubles:
+        what = "needs a login" if trouble.state is AccountState.BLOCKED else "paused"
+        of = f"{trouble.model} " if trouble.model else ""
+        left = 0.0 if trouble.paused_until is None else to_epoch(trouble.paused_until) - now
+        parts.append(f"{of}{what}" + (f" for {span(left)}" if left > 0 else ""))
+    return ", ".join(parts)
 
 
 @click.command()
@@ -160,7 +171,11 @@ def reset(session: Session, node: str, as_json: bool) -> None:
 @click.argument("account", default="default")
 @pass_session
 def resume(session: Session, account: str) -> None:
-    """Take a paused or blocked ACCOUNT back into service, after its login was mended."""
+    """Take a paused or blocked ACCOUNT back into service, after its login was repaired.
+
+    `main` is the whole login; `main@rex` is what is wrong with it on one node, `main:opus` with one
+    class of models.
+    """
     session.ask_hub(lambda hub: hub.resume_account(account))
     click.echo(f"Account {account} is back in service.")
 

@@ -155,7 +155,8 @@ def _summary(snapshot: Snapshot) -> list[str]:
         for a in _pending(snapshot)
     ]
     lines += [
-        f"Account {account.name} is {account.state}: {plain(account.reason or 'no reason given')}"
+        f"Account {plain(account.title)} is {account.state}: "
+        f"{plain(account.reason or 'no reason given')}. mesh resume {account.name}"
         for account in snapshot.accounts
         if account.state is not AccountState.OK
     ]

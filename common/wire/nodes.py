@@ -56,6 +56,52 @@ class Node(Struct, frozen=True, kw_only=True):
     last_heartbeat_at: Moment | None = None
     breaker: Breaker = Breaker()
 
+    @property
+    def login(self) -> str:
+        """The account it uses; a node that names none has one of its own."""
+        return self.account or self.name
+
+
+class AccountState(StrEnum):
+    OK = "ok"
+    PAUSED = "paused"
+    BLOCKED = "blocked"
+    """Its login does not work; one task tries it again after a while."""
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """A model provider login shared by the nodes that name it, or the part of one that has trouble
+    of its own: on one node (`main@rex`) or with one class of models (`main:opus`).
+
+    `paused_until` is when work is tried again; `probe_fence` is the one task that tries it.
+    """
+
+    name: str
+    account: str | None = None
+    """The login; null means `name` (a hub of before parts)."""
+    node: str | None = None
+    model: str | None = None
+    state: AccountState = AccountState.OK
+    paused_until: Moment | None = None
+    reason: str | None = None
+    probe_fence: int | None = None
+    changed_at: Moment | None = None
+
+    @property
+    def login(self) -> str:
+        return self.account or self.name
+
+    @property
+    def title(self) -> str:
+        """In words: `main`, `main on rex`, `opus on main`."""
+        if self.node is not None:
+            return f"{self.login} on {self.node}"
+        return self.login if self.model is None else f"{self.model} on {self.login}"
+
+    def concerns(self, login: str, node: str) -> bool:
+        """Whether it is about that login as that node uses it."""
+        return self.login == login and self.node in (None, node)
+
 
 class NodeStatus(Node, frozen=True, kw_only=True):
     """A node as `GET /v1/nodes` shows it, with what can be derived at that moment.
@@ -69,6 +115,8 @@ class NodeStatus(Node, frozen=True, kw_only=True):
     free: int = 0
     running: list[int] = []
     """Ids of the tasks that hold its slots."""
+    troubles: list[Account] = []
+    """What keeps it from work of its account, or of one class of models."""
 
 
 class NodeList(Struct, frozen=True, kw_only=True):
@@ -77,21 +125,13 @@ class NodeList(Struct, frozen=True, kw_only=True):
     nodes: list[NodeStatus]
 
 
-class AccountState(StrEnum):
-    OK = "ok"
-    PAUSED = "paused"
-    BLOCKED = "blocked"
-    """Its login is gone; it stays so until a person logged in and resumed it."""
+class Scope(StrEnum):
+    """Whom a provider refused: the whole account, this machine's login or network, or one class of
+    models."""
 
-
-class Account(Struct, frozen=True, kw_only=True):
-    """A model provider login shared by the nodes that name it."""
-
-    name: str
-    state: AccountState = AccountState.OK
-    paused_until: Moment | None = None
-    reason: str | None = None
-    changed_at: Moment | None = None
+    ACCOUNT = "account"
+    NODE = "node"
+    MODEL = "model"
 
 
 class RegisterNode(Struct, frozen=True, kw_only=True):
@@ -105,7 +145,9 @@ class RegisterNode(Struct, frozen=True, kw_only=True):
     version: Annotated[str, Meta(max_length=64)] | None = None
     instance_id: Annotated[str, Meta(max_length=64)] | None = None
     facts: dict[str, Any] = {}
-    """For display: versions of the CLI and the system, doctor findings."""
+    """For display: versions of the CLI and the system, doctor findings. The hub itself reads
+    `projects` (their names), `model` (what a task runs on that names none) and `models` (by
+    specialist)."""
 
 
 class Registered(Struct, frozen=True, kw_only=True):
@@ -257,7 +299,8 @@ class StartAttempt(Struct, frozen=True, kw_only=True):
 class PostResult(Struct, frozen=True, kw_only=True):
     """`outcome` is one of `Outcome`; a word the hub does not know is kept and treated as
     `task_error`. `partial`: the usage is what was seen before a kill. `final`: a cap was reached or
-    the model refused, so the same again would only cost the same again."""
+    the model refused, so the same again would only cost the same again. `scope` and
+    `limited_model` say whom a provider's refusal concerns."""
 
     outcome: Annotated[str, Meta(min_length=1, max_length=64)]
     text: Annotated[str, Meta(max_length=900_000)] = ""
@@ -266,6 +309,10 @@ class PostResult(Struct, frozen=True, kw_only=True):
     session_id: Annotated[str, Meta(max_length=200)] | None = None
     error: Annotated[str, Meta(max_length=8000)] | None = None
     resets_at: Moment | None = None
+    scope: Scope | None = None
+    """Null: this machine for `needs_login`, else the account or, if named, one class of models."""
+    limited_model: Annotated[str, Meta(max_length=64)] | None = None
+    """The class of models a limit is about, such as `opus`; null: all."""
     partial: bool = False
     final: bool = False
     runner: Annotated[str, Meta(max_length=64)] | None = None

@@ -1,13 +1,14 @@
 """Which node takes a task, and why another does not: one decision that both use.
 
-Tasks that any node would judge alike share a *lane* (the node they are pinned to, the specialist
-and the labels they need), so a dispatch pass judges nodes once per lane and not once per task.
+Tasks that any node would judge alike share a *lane* (the node they are pinned to, the specialist,
+the class of model and the labels they need), so a dispatch pass judges nodes once per lane and not
+once per task.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from common.wire.tasks import Priority
@@ -17,6 +18,8 @@ from hubd.domain.records import AccountRecord, BreakerRecord, NodeRecord
 RANK = {Priority.LOW: 0, Priority.NORMAL: 1, Priority.HIGH: 2}
 
 _ANY = "-"
+_OF = "~"
+"""Before the class of model in a lane's key; keys of older hubs have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,12 @@ class Lane:
     specialist: str | None = None
     requires: tuple[str, ...] = ()
     project: str | None = None
+    model: str | None = None
+    """The class of model it names; None leaves it to the specialist or the node."""
 
     @property
     def key(self) -> str:
-        labels = ",".join(sorted(set(self.requires)))
+        labels = ",".join(sorted(set(self.requires))) + (f"{_OF}{self.model}" if self.model else "")
         # The project comes last because it alone may hold a slash.
         return "/".join(
             (self.pinned_node or _ANY, self.specialist or _ANY, labels, self.project or "")
@@ -39,11 +44,13 @@ class Lane:
     @classmethod
     def parse(cls, key: str) -> Lane:
         pinned, specialist, labels, project = key.split("/", 3)
+        labels, _, model = labels.partition(_OF)
         return cls(
             None if pinned == _ANY else pinned,
             None if specialist == _ANY else specialist,
             tuple(labels.split(",")) if labels else (),
             project or None,
+            model or None,
         )
 
 
@@ -67,15 +74,16 @@ class NodeView:
     """A node as the dispatcher sees it; `busy` and `offered` move while a pass hands out work.
 
     `breaker` None is one that never tripped. `heartbeat_at` is newer than the record's own.
+    `accounts` are the rows of all logins, by name; the views of one pass share them.
     `offered` is how many leases its open claim still takes; None when it is not asking now.
     """
 
     node: NodeRecord
     heartbeat_at: float | None
     breaker: BreakerRecord | None
-    account: AccountRecord | None
     busy: int
     offered: int | None = None
+    accounts: dict[str, AccountRecord] = field(default_factory=dict)
 
     @property
     def free(self) -> int:
@@ -119,7 +127,8 @@ def judge(view: NodeView, lane: Lane, now: float, stale_after_s: float) -> Verdi
         return Verdict(node.name, Refusal.NOT_ACCEPTING, reason)
     if view.breaker is not None and not breaker.admits(view.breaker, now):
         return Verdict(node.name, Refusal.BREAKER, _breaker_text(view.breaker), view.breaker.until)
-    permit = accounts.permit(view.account, now)
+    model = lane.model or node.model_of(lane.specialist)
+    permit = accounts.permits(view.accounts, node.account_name, node.name, model, now)
     if not permit.ok:
         return Verdict(node.name, Refusal.ACCOUNT, permit.reason, permit.until)
     if view.free == 0:

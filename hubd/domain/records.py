@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 
+from common.model_class import model_class
 from common.wire.approvals import ApprovalKind, ApprovalState, Risk
 from common.wire.nodes import AccountState, BreakerState
 from common.wire.tasks import OnLost, Priority, TaskState
@@ -139,6 +141,11 @@ class NodeRecord:
         """The login it uses; a node that names none has one of its own."""
         return self.account or self.name
 
+    def model_of(self, specialist: str | None) -> str | None:
+        """The class of model it gives to a task that names none; None when it does not say."""
+        default, own = _models(self.facts)
+        return own.get(specialist or "", default)
+
     @property
     def projects(self) -> tuple[str, ...] | None:
         """The projects it says it has (`facts.projects`); None when it does not say."""
@@ -148,20 +155,47 @@ class NodeRecord:
         return tuple(map(str, named)) if isinstance(named, list) else None
 
 
+@lru_cache(maxsize=256)
+def _models(facts: str) -> tuple[str | None, dict[str, str | None]]:
+    """The class of its default model, and of those its specialists name (`facts.model`,
+    `facts.models`)."""
+    known = msgspec.json.decode(facts)
+    default, named = known.get("model"), known.get("models")
+    own = named.items() if isinstance(named, dict) else ()
+    return (
+        model_class(default) if isinstance(default, str) else None,
+        {name: model_class(model) for name, model in own if isinstance(model, str)},
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
-    """`restarting` is set from a pause's end until its staggered restart is over."""
+    """A login, or its share on one `node` or of one class of models; see `hubd.domain.accounts`.
+
+    `restarting` is set from a pause's end until its staggered restart is over. `pauses` counts the
+    troubles in a row. `local`: another node was let in since this one lost the login.
+    """
 
     name: str
+    account: str | None = None
+    node: str | None = None
+    model: str | None = None
     state: AccountState = AccountState.OK
     paused_until: float | None = None
     reason: str | None = None
     pauses: int = 0
     restarting: bool = False
     probe_fence: int | None = None
+    probe_until: float | None = None
     next_start_at: float | None = None
     ramp_left: int = 0
+    local: bool = False
     changed_at: float | None = None
+
+    @property
+    def login(self) -> str:
+        """The account it belongs to; rows of older hubs are whole accounts."""
+        return self.account or self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from common.wire.admin import CostRow, Hold, Spend
 from common.wire.approvals import ApprovalKind, Decision, Risk
 from common.wire.nodes import AccountState, BreakerState
 from common.wire.tasks import TaskState
+from hubd.domain import accounts
 from hubd.domain.approvals import Refused
 from hubd.domain.dispatch import is_fresh
 from hubd.domain.records import AccountRecord, ApprovalRecord, NodeRecord, TaskRecord
@@ -260,6 +261,7 @@ def status(
     pending: Sequence[ApprovalRecord],
     spend: Spend,
     hold: Hold,
+    troubled: Sequence[AccountRecord],
     now: float,
     stale_after_s: float,
 ) -> str:
@@ -274,6 +276,7 @@ def status(
         lines.append("On hold" + (f": {clean(hold.reason)}" if hold.reason else "") + " (go)")
     for node in nodes:
         lines.append(node_line(node, busy.get(node.name, 0), open_breakers, now, stale_after_s))
+    lines += [account_line(account, now) for account in troubled]
     lines.append(spend_line(spend))
     if pending:
         lines.append(pending_list(pending))
@@ -308,13 +311,33 @@ def breaker_notice(node: str, reason: str, until_s: float, opens: int) -> str:
 
 
 def account_notice(account: AccountRecord, now: float) -> str:
+    left = duration((account.paused_until or now) - now)
+    reason = beginning(clean(account.reason or ""), 1, 150)
+    if account.state is AccountState.BLOCKED and account.node is not None:
+        return (
+            f"{account.node} cannot use account {account.login} ({reason or 'logged out'}). "
+            f"On {account.node}: unlock the keychain or run claude and /login. Other machines "
+            f"work on; {account.node} tries again in {left}, or: mesh resume {account.name}"
+        )
     if account.state is AccountState.BLOCKED:
         return (
-            f"Account {account.name} needs a login ({clean(account.reason or 'logged out')}). "
-            "Log in on its machine, then restart its agent."
+            f"Account {account.login} needs a login ({reason or 'logged out'}). Log in on its "
+            f"machines; one task tries it again in {left}, or: mesh resume {account.name}"
         )
-    left = duration((account.paused_until or now) - now)
-    return f"Account {account.name} is paused for {left}: {clean(account.reason or 'limit')}."
+    what = accounts.title(account)
+    return f"{what[:1].upper()}{what[1:]} is paused for {left}: {reason or 'limit'}."
+
+
+def account_line(account: AccountRecord, now: float) -> str:
+    """A troubled account in one line of `status` and `nodes`."""
+    what = accounts.title(account)
+    state = "needs a login" if account.state is AccountState.BLOCKED else "paused"
+    if account.probe_fence is not None:
+        return f"{what} {state}, trying one task"
+    if account.paused_until is None:
+        return f"{what} {state}"
+    left = duration(max(account.paused_until - now, 0.0))
+    return f"{what} {state}, " + ("tries" if state != "paused" else "back") + f" in {left}"
 
 
 def spend_line(spend: Spend) -> str:

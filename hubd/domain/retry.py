@@ -69,6 +69,9 @@ def after_result(
             return _after_node_fault(task, now, rng)
         case Outcome.LOST:
             return after_loss(task)
+        case Outcome.NEEDS_LOGIN:
+            # No time of its own: another machine may take it at once, and this one when it may.
+            return Fate(Move.GIVE_BACK, given_back(task) | {"not_before": None})
         case _:
             return Fate(Move.GIVE_BACK, given_back(task) | {"not_before": account_until})
 

@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 
 from common.clock import to_epoch
+from common.model_class import model_class
 from common.wire.approvals import ApprovalState
 from common.wire.nodes import PostResult
 from common.wire.tasks import LIVE_STATES, Outcome, TaskState
 from hubd.domain import accounts, breaker, dispatch, money, replies, retry
 from hubd.domain.lifecycle import Cause, Move
-from hubd.domain.records import AccountRecord, AttemptRecord, TaskRecord
+from hubd.domain.records import AccountRecord, AttemptRecord, NodeRecord, TaskRecord
 from hubd.errors import ConflictError, ForbiddenError, InvalidError
 from hubd.services import asking, journal
 from hubd.services.env import Env
@@ -22,9 +23,7 @@ from hubd.store import approvals, attempts, nodes, tasks
 from hubd.store import money as money_store
 from hubd.store.transaction import Tx
 
-LIMIT_JITTER_S = 60.0
-
-PAUSING = frozenset({Outcome.PROVIDER_LIMIT, Outcome.PROVIDER_BUSY, Outcome.NEEDS_LOGIN})
+PAUSING = accounts.TROUBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +84,9 @@ def _finish(
         outcome = Outcome.KILLED  # a cancel reached it first
     resets_at = None if request.resets_at is None else to_epoch(request.resets_at)
     account = end_attempt(
-        tx, env, attempt, request.outcome, request=request, resets_at=resets_at, classed=outcome
-    )
+        tx, env, attempt, request.outcome, request=request, resets_at=resets_at, classed=outcome,
+        task=task,
+    )  # fmt: skip
     fate = retry.after_result(
         task,
         outcome,
@@ -144,7 +144,10 @@ def _wait_changes(
 ) -> dict[str, Any]:
     """What a task that goes back to the queue waits for."""
     if move is Move.GIVE_BACK and outcome in PAUSING and account is not None:
-        return {"wait_reason": f"account {account.name}: {account.reason}", "sticky": True}
+        # Another machine of a login that is lost on this one may be at work already.
+        stays = account.node is None or must_stay(task)
+        reason = f"{accounts.title(account)}: {account.reason}"
+        return {"wait_reason": reason, "sticky": stays}
     if move in (Move.BACK_OFF, Move.GIVE_BACK, Move.LOST):
         words = {Outcome.NODE_FAULT: "its node failed", Outcome.TASK_ERROR: "failed once"}
         reason = words.get(outcome, f"was {outcome.value}")
@@ -211,10 +214,11 @@ def end_attempt(
     resets_at: float | None = None,
     evidence: str = "",
     parked_for: int | None = None,
+    task: TaskRecord | None = None,
 ) -> AccountRecord | None:
     """Close an attempt and let breaker and account hear of it; `classed` None says nothing of
     either. Its questions are withdrawn, but for the one whose answer the task is `parked_for`.
-    Returns the account if it has a record."""
+    Returns the row of the accounts that was refused, if any."""
     ended = replace(attempt, ended_at=tx.now, lease_until=None, outcome=outcome)
     if request is not None:
         ended = replace(
@@ -232,7 +236,8 @@ def end_attempt(
     _tell_breaker(tx, env, attempt, classed, f"#{attempt.task_id}: {evidence or outcome}"[:300])
     if classed in breaker.HEALTHY or classed is Outcome.NODE_FAULT:
         _count_success(tx, attempt.node, ok=classed in breaker.HEALTHY)
-    return _tell_account(tx, env, attempt, classed, resets_at, request)
+    report = _report(tx, attempt, classed, resets_at, request, task)
+    return _tell_accounts(tx, env, report)
 
 
 def _tell_breaker(
@@ -260,34 +265,58 @@ def _count_success(tx: Tx, name: str, *, ok: bool) -> None:
         nodes.save(tx.conn, replace(node, success=dispatch.new_success(node.success, ok)))
 
 
-def _tell_account(
+def model_of(task: TaskRecord, node: NodeRecord | None) -> str | None:
+    """The class of model a task runs on at a node, as far as the hub knows."""
+    named = model_class(task.model)
+    return named or (node.model_of(task.specialist) if node is not None else None)
+
+
+def _report(
     tx: Tx,
-    env: Env,
     attempt: AttemptRecord,
     classed: Outcome | None,
     resets_at: float | None,
     request: PostResult | None,
-) -> AccountRecord | None:
-    was = nodes.account(tx.conn, attempt.account)
-    if was is None and classed not in PAUSING:
+    task: TaskRecord | None,
+) -> accounts.Report:
+    """What an attempt's end says of its account."""
+    task = task or tasks.find(tx.conn, attempt.task_id)
+    limited = None if request is None else model_class(request.limited_model)
+    return accounts.Report(
+        login=attempt.account,
+        node=attempt.node,
+        fence=attempt.fence,
+        outcome=classed,
+        model=None if task is None else model_of(task, nodes.find(tx.conn, attempt.node)),
+        met=_met_provider(classed, request),
+        scope=None if request is None else request.scope,
+        limited_model=limited,
+        resets_at=resets_at,
+        reason=replies.clean((request.error if request else None) or "")[:200],
+    )
+
+
+def _met_provider(classed: Outcome | None, request: PostResult | None) -> bool:
+    """Whether the provider answered: a folder that could not be made says nothing of a login."""
+    if request is None or classed in PAUSING:
+        return False
+    used = any(u.input_tokens or u.output_tokens or u.cache_read_tokens for u in request.usage)
+    return classed is Outcome.OK or used
+
+
+def _tell_accounts(tx: Tx, env: Env, report: accounts.Report) -> AccountRecord | None:
+    known = nodes.accounts_of(tx.conn, report.login)
+    if not known and report.outcome not in PAUSING:
         return None
-    start = was or AccountRecord(name=attempt.account)
-    if classed is None:
-        now_is = accounts.free_probe(start, attempt.fence)
-    else:
-        now_is = accounts.on_outcome(
-            start,
-            attempt.fence,
-            classed,
-            tx.now,
-            env.config.breaker,
-            resets_at=resets_at,
-            jitter_s=env.rng.uniform(0.0, LIMIT_JITTER_S) if resets_at else 0.0,
-            reason=replies.clean((request.error if request else None) or "")[:200],
-        )
-    detail = {"outcome": classed.value if classed else None, "node": attempt.node}
-    journal.save_account(tx, env, was, now_is, detail)
-    return now_is
+    settled = accounts.settle(known, report, tx.now, env.config.breaker, env.rng)
+    outcome = report.outcome.value if report.outcome else None
+    for row in settled.changed:
+        detail = {"outcome": outcome, "node": report.node, "fence": report.fence}
+        journal.save_account(tx, known.get(row.name), row, detail)
+    refused = settled.refused
+    if refused is not None:
+        journal.notice_account(tx, env, known.get(refused.name), refused)
+    return refused
 
 
 def record_cost(

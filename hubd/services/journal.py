@@ -16,7 +16,7 @@ from common.wire.admin import Hold, Spend
 from common.wire.approvals import ApprovalState
 from common.wire.events import Entity
 from common.wire.messages import Bridge, Message, MessageState
-from common.wire.nodes import BreakerState
+from common.wire.nodes import AccountState, BreakerState
 from common.wire.tasks import TERMINAL_STATES
 from hubd.domain import money, replies
 from hubd.domain.lifecycle import EDGES, Cause, Move, advance
@@ -207,12 +207,11 @@ def save_breaker(
 
 def save_account(
     tx: Tx,
-    env: Env,
     was: AccountRecord | None,
     account: AccountRecord,
     detail: Detail | None = None,
 ) -> None:
-    """Store an account that changed; the owner hears of a block, and of a pause once."""
+    """Store a row of the accounts that changed, with its event."""
     if account == was:
         return
     nodes.save_account(tx.conn, account)
@@ -220,7 +219,13 @@ def save_account(
         return
     type_ = f"account.{account.state.value}"
     tx.emit(type_, Entity.ACCOUNT, account.name, present.account(account), detail)
-    if account.state.value != "ok" and (was is None or was.state is not account.state):
+
+
+def notice_account(tx: Tx, env: Env, was: AccountRecord | None, account: AccountRecord) -> None:
+    """Tell the owner once of each trouble: not again of one that a first task met again."""
+    before = AccountState.OK if was is None else was.state
+    again = was is not None and (was.restarting or account.state is before)
+    if account.state is not AccountState.OK and not again:
         notify_owner(tx, env, replies.account_notice(account, tx.now))
 
 

@@ -6,8 +6,9 @@ from typing import assert_never
 
 from common.wire.nodes import BreakerState
 from common.wire.tasks import TERMINAL_STATES, TaskState
-from hubd.domain import commands, money, replies
+from hubd.domain import accounts, commands, money, replies
 from hubd.domain.commands import Topic
+from hubd.domain.records import AccountRecord
 from hubd.errors import NotFoundError
 from hubd.services import journal, submitting, waiting
 from hubd.services.env import Env
@@ -95,9 +96,14 @@ def _status(tx: Tx, env: Env) -> str:
         approvals.pending(tx.conn),
         journal.spend_of(tx, env),
         journal.get_hold(tx),
+        _troubled(tx),
         tx.now,
         env.config.hub.stale_after_s,
     )
+
+
+def _troubled(tx: Tx) -> list[AccountRecord]:
+    return accounts.troubled(nodes.accounts(tx.conn).values())
 
 
 def _open_breakers(tx: Tx) -> set[str]:
@@ -123,6 +129,7 @@ def _nodes(tx: Tx, env: Env) -> str:
         )
         for node in nodes.everyone(tx.conn)
     ]
+    lines += [replies.account_line(account, tx.now) for account in _troubled(tx)]
     return "\n".join(lines) or "No node has registered yet."
 
 

@@ -26,7 +26,7 @@ from common.wire.tasks import TaskState
 from hubd.domain import accounts, breaker
 from hubd.domain.actors import Actor
 from hubd.domain.lifecycle import Cause, Move
-from hubd.domain.records import AccountRecord, NodeRecord, TaskRecord
+from hubd.domain.records import NodeRecord, TaskRecord
 from hubd.errors import NotFoundError, StorageFullError
 from hubd.services import ending, journal, present
 from hubd.services.env import Env
@@ -127,19 +127,11 @@ class Nodes:
         return await self._database.write(run)
 
     async def resume_account(self, account: str, *, by: Actor) -> Account:
-        """End an account's pause, or its block after somebody logged in. Raises NotFoundError."""
-
-        def run(tx: Tx) -> Account:
-            was = nodes.account(tx.conn, account)
-            if was is None:
-                if not any(n.account_name == account for n in nodes.everyone(tx.conn)):
-                    raise NotFoundError(f"no account is called {account}")
-                return present.account(AccountRecord(name=account))  # it never had any trouble
-            now_is = accounts.resume(was, tx.now)
-            journal.save_account(tx, self._env, was, now_is, {"by": by.name})
-            return present.account(now_is)
-
-        return await self._database.write(run)
+        """End an account's pause, or its block after somebody logged in: of the whole login with
+        its parts, or of one part. Raises NotFoundError."""
+        return await self._database.write(
+            lambda tx: resume_account(tx, self._env, account, by.name)
+        )
 
 
 def find_node(source: Tx | View, name: str) -> NodeRecord:
@@ -150,8 +142,8 @@ def find_node(source: Tx | View, name: str) -> NodeRecord:
 
 
 def register(tx: Tx, name: str, request: RegisterNode) -> NodeRecord:
-    """A node says what it is. A new instance ends a block of its account: its owner may have
-    logged in, and if not the next task says so again."""
+    """A node says what it is. After a new instance of its agent one task may try a login that was
+    lost there: its owner may have logged in."""
     was = nodes.find(tx.conn, name)
     start = was or NodeRecord(name=name, slots=request.slots, registered_at=tx.now)
     node = replace(
@@ -170,11 +162,25 @@ def register(tx: Tx, name: str, request: RegisterNode) -> NodeRecord:
         registered_at=tx.now,
     )
     journal.save_node(tx, node, "node.registered", {"new": was is None})
-    account = nodes.account(tx.conn, node.account_name)
-    restarted = was is not None and was.instance_id != node.instance_id
-    if restarted and account is not None and account.state.value == "blocked":
-        nodes.save_account(tx.conn, accounts.resume(account, tx.now))
+    if was is not None and was.instance_id != node.instance_id:
+        for row in nodes.accounts_of(tx.conn, node.account_name).values():
+            if row.node in (None, name):
+                journal.save_account(tx, row, accounts.try_now(row, tx.now), {"node": name})
     return node
+
+
+def resume_account(tx: Tx, env: Env, name: str, by: str) -> Account:
+    """Clear the rows called `name`, and let what waited for them run."""
+    rows = nodes.accounts_of(tx.conn, name)
+    if not rows and not any(n.account_name == name for n in nodes.everyone(tx.conn)):
+        raise NotFoundError(f"no account is called {name}")
+    for was in accounts.troubled(rows.values()) + accounts.restarting(rows.values()):
+        journal.save_account(tx, was, accounts.resume(was, tx.now), {"by": by})
+    for task in tasks.waiting_for_account(tx.conn, rows[name].login if name in rows else name):
+        freed = replace(task, not_before=None, updated_at=tx.now)
+        journal.save_task(tx, env, task, freed, "task.waiting", {"by": by, "account": name})
+    found = nodes.account(tx.conn, name)
+    return present.account(found or accounts.of_login(name))
 
 
 def take_heartbeat(tx: Tx, env: Env, name: str, request: Heartbeat) -> HeartbeatReply:
@@ -275,6 +281,7 @@ def statuses(source: Tx | View, env: Env) -> list[NodeStatus]:
     for task in tasks.live(source.conn):
         running.setdefault(task.node or "", []).append(task.id)
     breakers = nodes.breakers(source.conn)
+    rows = nodes.accounts(source.conn).values()
     return [
         present.node_status(
             node,
@@ -282,6 +289,7 @@ def statuses(source: Tx | View, env: Env) -> list[NodeStatus]:
             running.get(node.name, []),
             now=source.now,
             stale_after_s=env.config.hub.stale_after_s,
+            accounts=rows,
         )
         for node in nodes.everyone(source.conn)
     ]
@@ -295,6 +303,7 @@ def status(source: Tx | View, env: Env, name: str) -> NodeStatus:
         [task.id for task in tasks.live_of(source.conn, name)],
         now=source.now,
         stale_after_s=env.config.hub.stale_after_s,
+        accounts=nodes.accounts(source.conn).values(),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from common.wire.approvals import ApprovalKind, ApprovalState, Decision
@@ -58,7 +57,7 @@ def run_pass(tx: Tx, env: Env, offers: dict[str, int]) -> Placed:
         if count == MAX_LEASES:
             placed.more = True
             break
-        if _place(tx, env, task_id, view, views, placed):
+        if _place(tx, env, task_id, view, placed):
             count += 1
         else:
             passed_over.add(task_id)
@@ -89,7 +88,6 @@ def _place(
     env: Env,
     task_id: int,
     view: NodeView,
-    views: dict[str, NodeView],
     placed: Placed,
 ) -> bool:
     task = tasks.find(tx.conn, task_id)
@@ -97,7 +95,7 @@ def _place(
     if not _is_allowed(tx, task):
         logger.error("gated task without its yes in the queue", extra={"task": task_id})
         return False
-    lease = lease_task(tx, env, task, view, views.values())
+    lease = lease_task(tx, env, task, view)
     placed.leases.setdefault(view.node.name, []).append(lease)
     return True
 
@@ -113,9 +111,7 @@ def _is_allowed(tx: Tx, task: TaskRecord) -> bool:
     )
 
 
-def lease_task(
-    tx: Tx, env: Env, task: TaskRecord, view: NodeView, views: Iterable[NodeView]
-) -> Lease:
+def lease_task(tx: Tx, env: Env, task: TaskRecord, view: NodeView) -> Lease:
     """T4: a new fence, an attempt, the slot; breaker and account count their probe."""
     config = env.config
     fence = meta.next_fence(tx.conn, tx.epoch)
@@ -132,7 +128,7 @@ def lease_task(
         instance_id=node.instance_id,
     )
     attempts.insert(tx.conn, attempt)
-    _count_probe(tx, env, view, views, fence)
+    _count_probe(tx, env, view, task, fence)
     leased = journal.move_task(
         tx,
         env,
@@ -158,19 +154,18 @@ def lease_task(
     )
 
 
-def _count_probe(tx: Tx, env: Env, view: NodeView, views: Iterable[NodeView], fence: int) -> None:
+def _count_probe(tx: Tx, env: Env, view: NodeView, task: TaskRecord, fence: int) -> None:
     was_breaker = view.breaker
     if was_breaker is not None:
         view.breaker = breaker.on_lease(was_breaker, fence, tx.now, env.config.breaker)
         journal.save_breaker(tx, env, was_breaker, view.breaker, {"fence": fence})
-    was_account = view.account
-    if was_account is None:
-        return
-    now_is = accounts.on_lease(was_account, fence, tx.now, env.config.breaker)
-    journal.save_account(tx, env, was_account, now_is, {"fence": fence})
-    for other in views:
-        if other.account is not None and other.account.name == now_is.name:
-            other.account = now_is
+    node, model = view.node, ending.model_of(task, view.node)
+    for now_is in accounts.lease(
+        view.accounts, node.account_name, node.name, model, fence, tx.now, env.config.breaker
+    ):
+        was = view.accounts[now_is.name]
+        journal.save_account(tx, was, now_is, {"fence": fence, "node": node.name})
+        view.accounts[now_is.name] = now_is
 
 
 def spec(tx: Tx, task: TaskRecord, node: str) -> TaskSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from common.wire.approvals import Approval
 from common.wire.messages import Message, MessageState
 from common.wire.nodes import Account, Breaker, Node, NodeStatus
 from common.wire.tasks import Attempt, Task, Usage
+from hubd.domain.accounts import troubled
 from hubd.domain.dispatch import is_fresh
 from hubd.domain.records import (
     AccountRecord,
@@ -138,6 +140,7 @@ def node_status(
     *,
     now: float,
     stale_after_s: float,
+    accounts: Iterable[AccountRecord] = (),
 ) -> NodeStatus:
     age_s = None if record.heartbeat_at is None else now - record.heartbeat_at
     return NodeStatus(
@@ -147,15 +150,24 @@ def node_status(
         busy=len(running),
         free=max(record.slots - len(running), 0),
         running=running,
+        troubles=[
+            account(row)
+            for row in troubled(accounts)
+            if row.login == record.account_name and row.node in (None, record.name)
+        ],
     )
 
 
 def account(record: AccountRecord) -> Account:
     return Account(
         name=record.name,
+        account=record.login,
+        node=record.node,
+        model=record.model,
         state=record.state,
         paused_until=to_datetime_or_none(record.paused_until),
         reason=record.reason,
+        probe_fence=record.probe_fence,
         changed_at=to_datetime_or_none(record.changed_at),
     )
 

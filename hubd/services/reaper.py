@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from common.wire.approvals import ApprovalKind
 from common.wire.tasks import TaskState
-from hubd.domain import breaker, leases, money
+from hubd.domain import accounts, breaker, leases, money
 from hubd.domain.breaker import Probe
 from hubd.domain.dispatch import is_fresh
 from hubd.domain.leases import Tick
@@ -107,6 +107,11 @@ def sweep(tx: Tx, env: Env, book: LeaseBook, *, may_expire: bool) -> None:
     for was in nodes.breakers(tx.conn).values():
         now_is = breaker.on_tick(was, tx.now, env.config.breaker, _probe(tx, was.probe_fence))
         journal.save_breaker(tx, env, was, now_is)
+    for account in nodes.accounts(tx.conn).values():
+        probe = _probe(tx, account.probe_fence)
+        journal.save_account(
+            tx, account, accounts.on_tick(account, tx.now, env.config.breaker, probe)
+        )
     _turn_day(tx, env)
 
 
@@ -157,6 +162,9 @@ def rebase(tx: Tx, env: Env, jump_s: float) -> None:
     conversation.shift_claims(tx.conn, jump_s)
     for was in nodes.breakers(tx.conn).values():
         journal.save_breaker(tx, env, was, breaker.shift(was, jump_s), {"jump_s": jump_s})
+    for account in nodes.accounts(tx.conn).values():
+        moved_account = accounts.shift(account, jump_s)
+        journal.save_account(tx, account, moved_account, {"jump_s": jump_s})
     for node, _ in env.nodes.read(tx.conn):
         if node.drain_until is not None:
             current = find_node(tx, node.name)

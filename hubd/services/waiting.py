@@ -38,7 +38,7 @@ def node_views(
             node=node,
             heartbeat_at=heartbeat_at,
             breaker=breakers.get(node.name),
-            account=accounts.get(node.account_name),
+            accounts=accounts,
             busy=busy.get(node.name, 0),
             offered=None if offers is None else offers.get(node.name),
         )

@@ -25,7 +25,10 @@ BREAKERS = Mapper(
     "breakers", BreakerRecord, key="node", decode={"state": BreakerState, "evidence": unpack}
 )
 ACCOUNTS = Mapper(
-    "accounts", AccountRecord, key="name", decode={"state": AccountState, "restarting": bool}
+    "accounts",
+    AccountRecord,
+    key="name",
+    decode={"state": AccountState, "restarting": bool, "local": bool},
 )
 
 SAVE = f"{NODES.upsert}, revision = random()"
@@ -111,7 +114,16 @@ def account(conn: sqlite3.Connection, name: str) -> AccountRecord | None:
 
 
 def accounts(conn: sqlite3.Connection) -> dict[str, AccountRecord]:
+    """Every row by its name; those of one login are few."""
     return {record.name: record for record in ACCOUNTS.find_all(conn, "ORDER BY name", {})}
+
+
+def accounts_of(conn: sqlite3.Connection, login: str) -> dict[str, AccountRecord]:
+    """A login's own row and those of its parts."""
+    found = ACCOUNTS.find_all(
+        conn, "WHERE name = :login OR account = :login ORDER BY name", {"login": login}
+    )
+    return {record.name: record for record in found}
 
 
 def save_account(conn: sqlite3.Connection, record: AccountRecord) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from common.wire.tasks import LIVE_STATES, OnLost, Priority, TaskState
+from common.model_class import model_class
+from common.wire.tasks import LIVE_STATES, OnLost, Outcome, Priority, TaskState
 from hubd.domain.dispatch import RANK, Lane
 from hubd.domain.records import TaskRecord
 from hubd.errors import ForbiddenTransitionError
@@ -84,6 +85,13 @@ SELECT node, count(*) FROM tasks
 WHERE state IN ('leased', 'running', 'cancelling', 'unknown') GROUP BY node
 """
 
+REFUSED = (Outcome.PROVIDER_LIMIT, Outcome.PROVIDER_BUSY, Outcome.NEEDS_LOGIN)
+WAITING_FOR_ACCOUNT = """
+WHERE state = 'queued' AND not_before IS NOT NULL AND outcome IN ({refused})
+AND (SELECT a.account FROM attempts a WHERE a.task_id = tasks.id
+     ORDER BY a.fence DESC LIMIT 1) = :login
+"""
+
 _UNFINISHED = (
     "('queued', 'waiting_approval', 'needs_attention', "
     "'leased', 'running', 'cancelling', 'unknown')"
@@ -93,7 +101,7 @@ _UNFINISHED = (
 def lane_of(task: TaskRecord) -> Lane:
     """A task that must go on in its session asks for the node that holds it."""
     pinned = task.pinned_node or (task.session_node if task.sticky else None)
-    return Lane(pinned, task.specialist, task.requires, task.project)
+    return Lane(pinned, task.specialist, task.requires, task.project, model_class(task.model))
 
 
 def insert(conn: sqlite3.Connection, task: TaskRecord) -> int:
@@ -180,6 +188,12 @@ def session_user(conn: sqlite3.Connection, task: TaskRecord) -> int | None:
     rows = conn.execute(WHO_USES_SESSION, {"id": task.id}).fetchall()
     user: int | None = rows[0][0] if rows else None
     return user
+
+
+def waiting_for_account(conn: sqlite3.Connection, login: str) -> list[TaskRecord]:
+    """Queued tasks that wait because this login refused their last attempt."""
+    refused = ", ".join(f"'{outcome.value}'" for outcome in REFUSED)
+    return TASKS.find_all(conn, WAITING_FOR_ACCOUNT.format(refused=refused), {"login": login})
 
 
 def counts(conn: sqlite3.Connection) -> dict[TaskState, int]:

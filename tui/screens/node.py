@@ -62,8 +62,11 @@ class NodeScreen(MeshScreen):
         self.query_one("#tasks-panel", Panel).say(f"{live} running" if live else "")
         if changed & {TAIL, EVERYTHING}:
             keys = {("node", self.node), *(("task", str(i)) for i in tasks.keys)}
-            if node.account:
-                keys.add(("account", node.account))
+            keys |= {
+                ("account", row)
+                for row, account in store.folded.accounts.items()
+                if account.concerns(node.login, node.name)
+            }
             lines_here = [(n, e) for n, e in numbered(self.control) if (e.kind, e.key) in keys]
             self.query_one(EventList).update(lines_here)
 

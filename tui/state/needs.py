@@ -139,13 +139,14 @@ def _accounts(store: Store, now: float) -> Iterator[Need]:
             "its login is gone" if account.state is AccountState.BLOCKED else "limit"
         )
         if account.state is AccountState.BLOCKED:
-            rank, text = 3, f"{reason}: log in on its Mac, then resume (u)"
+            where = account.node or "its Mac"
+            rank, text = 3, f"{reason}: log in on {where}, then resume (u)"
         else:
             left = until(account.paused_until, now)
             rank, text = 6, f"{reason}: goes on in {age(left)}" if left is not None else reason
         yield Need(
             Ref("account", account.name), rank, look.glyph, look.word, look.role,
-            account.name, text, account.changed_at, yours=rank < 6,
+            account.title, text, account.changed_at, yours=rank < 6,
         )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from common.wire.nodes import AccountState, BreakerState, Node
 from tui.state import words
 from tui.state.cells import Cell, Piece, Role, cell
 from tui.state.measures import age, duration, moment, plural, since, until
-from tui.state.nodes import breaker_cell, condition, gauge
+from tui.state.nodes import account_troubles, breaker_cell, condition, gauge
 from tui.state.preview import fact
 from tui.state.store import Store
 
@@ -83,16 +83,18 @@ def _account(store: Store, node: Node, now: float, zone: tzinfo | None) -> Itera
     if not node.account:
         return
     yield cell("Account", Role.ACCENT)
-    account = store.folded.accounts.get(node.account)
-    look = words.ACCOUNT[account.state if account else AccountState.OK]
-    yield (*cell(f"{node.account}  ", Role.STRONG), *look.cell)
-    if account is not None and account.state is not AccountState.OK:
+    troubles = account_troubles(store, node)
+    if not troubles:
+        yield (*cell(f"{node.account}  ", Role.STRONG), *words.ACCOUNT[AccountState.OK].cell)
+    for account in troubles:
+        look = words.ACCOUNT[account.state]
+        yield (*cell(f"{account.title}  ", Role.STRONG), *look.cell)
         if account.reason:
             yield fact("reason", account.reason, Role.WARN)
         if account.paused_until:
             left = duration(until(account.paused_until, now) or 0.0)
             yield fact("goes on", f"{moment(account.paused_until, now, zone)}, in {left}")
-        shared = [n.name for n in store.nodes() if n.account == account.name]
+        shared = [n.name for n in store.nodes() if account.concerns(n.login, n.name)]
         yield fact("concerns", ", ".join(shared))
         yield cell("u resumes it now", Role.MUTED)
     yield ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.wire.nodes import AccountState, BreakerState, Node
+from common.wire.nodes import Account, AccountState, BreakerState, Node
 from tui.state import words
 from tui.state.cells import Cell, Column, Piece, Role, Row, cell
 from tui.state.measures import NOTHING, age, plural, since, until
@@ -65,13 +65,25 @@ def breaker_cell(node: Node, now: float) -> Cell:
 def account_cell(store: Store, node: Node, now: float) -> Cell:
     if not node.account:
         return cell(NOTHING, Role.FAINT)
-    account = store.folded.accounts.get(node.account)
-    if account is None or account.state is AccountState.OK:
+    troubles = account_troubles(store, node)
+    if not troubles:
         return cell(node.account, Role.MUTED)
+    account = troubles[0]
     look = words.ACCOUNT[account.state]
     left = until(account.paused_until, now)
     rest = f" {age(left)}" if left is not None else ""
-    return cell(f"{look.glyph}{rest} {account.name} {look.word}", look.role)
+    what = account.login if account.model is None else f"{account.login} {account.model}"
+    return cell(f"{look.glyph}{rest} {what} {look.word}", look.role)
+
+
+def account_troubles(store: Store, node: Node) -> list[Account]:
+    """What keeps a node from work of its account: the login, its part there, a class of models."""
+    found = [
+        account
+        for account in store.folded.accounts.values()
+        if account.state is not AccountState.OK and account.concerns(node.login, node.name)
+    ]
+    return sorted(found, key=lambda account: (account.model is not None, account.name))
 
 
 def node_row(store: Store, node: Node, now: float, *, mark: str = "") -> Row:

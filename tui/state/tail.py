@@ -131,7 +131,7 @@ def _account(event: Event, folded: FoldedState) -> _Described:
         return "·", Role.MUTED, event.key, "gone"
     look = words.ACCOUNT[account.state]
     reason = f": {account.reason}" if account.reason else ""
-    return look.glyph, look.role, account.name, f"account {look.word}{reason}"
+    return look.glyph, look.role, account.title, f"account {look.word}{reason}"
 
 
 def _message(event: Event, folded: FoldedState) -> _Described:

@@ -250,15 +250,16 @@ def accounts(facts: HubFacts) -> Verdict:
     for account in facts.snapshot.accounts:
         if account.state is AccountState.BLOCKED:
             return fail(
-                f"account {account.name} is blocked: {account.reason or 'its login is gone'}",
-                f"claude auth login (on its nodes), then mesh resume {account.name}",
+                f"account {account.title} is blocked: {account.reason or 'its login is gone'}",
+                f"claude auth login (on {account.node or 'its nodes'}), "
+                f"then mesh resume {account.name}",
             )
     paused = [a for a in facts.snapshot.accounts if a.state is AccountState.PAUSED]
     if paused:
         until = paused[0].paused_until
         when = f" until {until.astimezone():%a %H:%M}" if until else ""
         return warn(
-            f"account {paused[0].name} is paused{when}: {paused[0].reason or 'usage limit'}",
+            f"account {paused[0].title} is paused{when}: {paused[0].reason or 'usage limit'}",
             f"wait, or mesh resume {paused[0].name}",
         )
     return ok("no account is paused")

@@ -22,9 +22,9 @@ from common.clock import to_datetime
 from common.wire.admin import SetHold
 from common.wire.approvals import AnswerApproval, ApprovalState, Decision, Risk
 from common.wire.messages import ClaimOutbox, OutboxOutcome
-from common.wire.nodes import Ask, BreakerState, DrainNode, Lease
+from common.wire.nodes import AccountState, Ask, BreakerState, DrainNode, Lease
 from common.wire.tasks import LIVE_STATES, OnLost, Outcome, Priority, TaskState
-from hubd.domain.records import TaskRecord
+from hubd.domain.records import AccountRecord, TaskRecord
 from hubd.errors import (
     AlreadyAnsweredError,
     ConflictError,
@@ -198,9 +198,16 @@ class HubMachine(RuleBasedStateMachine):
         priority=st.sampled_from(Priority),
         hold=st.booleans(),
         critic=st.booleans(),
+        model=st.sampled_from([None, "opus", "haiku"]),
     )
     def submit(
-        self, gated: bool, pinned: str | None, priority: Priority, hold: bool, critic: bool
+        self,
+        gated: bool,
+        pinned: str | None,
+        priority: Priority,
+        hold: bool,
+        critic: bool,
+        model: str | None = None,
     ) -> None:
         self.keys += 1
         key = f"key-{self.keys}"
@@ -213,6 +220,7 @@ class HubMachine(RuleBasedStateMachine):
                 approval=gated or None,
                 on_lost=OnLost.HOLD if hold else OnLost.REQUEUE,
                 specialist="critic" if critic else None,
+                model=model,
             )
         )
         wanted = TaskState.WAITING_APPROVAL if gated else TaskState.QUEUED
@@ -232,6 +240,7 @@ class HubMachine(RuleBasedStateMachine):
             "approval": before.approval_code is not None or None,
             "on_lost": before.on_lost,
             "specialist": before.specialist,
+            "model": before.model,
         }
         prompt = "another body" if other_body else before.prompt
         if key in self.retry_keys or (not other_body and self._asked_in_flight(task_id)):
@@ -420,7 +429,7 @@ class HubMachine(RuleBasedStateMachine):
     def _claim(self, name: str, free: int) -> list[Lease]:
         conn = self.oracle.conn
         breaker = node_store.breaker(conn, name)
-        account = node_store.account(conn, ACCOUNT)
+        accounts = node_store.accounts(conn)
         leases = self.do(self.hub.claim(name, free))
         now = self.clock.now()
         if breaker.state is BreakerState.OPEN and (breaker.until or 0) > now:
@@ -428,17 +437,30 @@ class HubMachine(RuleBasedStateMachine):
         if breaker.state is not BreakerState.CLOSED:
             assert len(leases) <= 1, "I8: two probes at once"
             assert not (leases and breaker.probe_fence), "I8: a second probe"
-        if account is not None and account.state.value == "blocked":
-            assert not leases, "I9: a lease on a blocked account"
-        if account is not None and account.state.value == "paused":
-            assert not leases or now >= (account.paused_until or 0), "I9: a lease in the pause"
-            assert len(leases) <= 1, "I9: more than one first task after the pause"
+        for account in accounts.values():
+            self._check_account(account, name, leases)
         for lease in leases:
             self.leases[lease.fence] = (name, lease.task.id)
             if lease.task.resume is not None:
                 self.resumes[lease.fence] = lease.task.resume.code
         self.check()
         return leases
+
+    def _check_account(self, account: AccountRecord, name: str, leases: list[Lease]) -> None:
+        """A login, its part on this node and its part for this class of models: no lease while it
+        waits, and one alone afterwards."""
+        concerned = [
+            lease
+            for lease in leases
+            if account.node in (None, name) and account.model in (None, lease.task.model)
+        ]
+        if account.state is AccountState.OK or not concerned:
+            return
+        assert account.probe_fence is None, "I9: a lease beside the first task"
+        assert self.clock.now() >= (account.paused_until or 0), "I9: a lease in the pause"
+        assert len(concerned) == 1, "I9: more than one first task after the pause"
+        after = node_store.accounts(self.oracle.conn)[account.name]
+        assert after.probe_fence == concerned[0].fence, "I9: nobody remembers the first task"
 
     @rule(name=node_names, free=st.integers(1, 4))
     def claim(self, name: str, free: int) -> None:
@@ -468,13 +490,15 @@ class HubMachine(RuleBasedStateMachine):
         self._start(self.pick(self.fences(), number) or 0)
         self.check()
 
-    def _post(self, fence: int, outcome: str, cost: float, resets_in: float | None = None) -> None:
+    def _post(
+        self, fence: int, outcome: str, cost: float, resets_in: float | None = None, **more: Any
+    ) -> None:
         name, task_id = self.leases[fence]
         state = self.oracle.look()
         task = state.task_of(fence)
         resets_at = None if resets_in is None else to_datetime(self.clock.now() + resets_in)
         answer = self.attempted(
-            self.hub.result(fence, name, outcome, cost_usd=cost, resets_at=resets_at)
+            self.hub.result(fence, name, outcome, cost_usd=cost, resets_at=resets_at, **more)
         )
         if fence in self.oracle.applied:
             assert not isinstance(answer, HubError), "I4: a repeated result was refused"
@@ -649,6 +673,64 @@ class HubMachine(RuleBasedStateMachine):
                 self._start(lease.fence)
                 self._post(lease.fence, outcome, 0.0)
             self.check()
+
+    def _all_ready(self) -> bool:
+        """Everything is well, and every node has room."""
+        for name in NODES:
+            self._make_ready(name)
+            self.reset_breaker(name)
+        busy = [t.node for t in self.oracle.seen.tasks.values() if t.state in LIVE_STATES]
+        return all(busy.count(name) < SLOTS[name] for name in NODES)
+
+    def _ask_for_work(self, name: str, model: str | None = None) -> list[Lease]:
+        self.submit(False, name, Priority.HIGH, False, False, model)
+        self._beat(name)
+        return self._claim(name, 1)
+
+    def _refused(self, name: str, outcome: str, model: str | None = None, **more: Any) -> bool:
+        """One task of that node meets trouble; another may stand before it in the queue."""
+        leases = self._ask_for_work(name, model)
+        for lease in leases:
+            self._start(lease.fence)
+            self._post(lease.fence, outcome, 0.0, **more)
+        self.check()
+        return bool(leases)
+
+    @rule(name=node_names, second=st.booleans(), probe_well=st.booleans())
+    def a_login_is_lost(self, name: str, second: bool, probe_well: bool) -> None:
+        """On one node: the other works on. On both: the account waits. Then one task tries."""
+        if not self._all_ready() or not self._refused(name, Outcome.NEEDS_LOGIN):
+            return
+        other = next(n for n in NODES if n != name)
+        assert not self._ask_for_work(name), "I9: a lease on a lost login"
+        if second:
+            assert self._refused(other, Outcome.NEEDS_LOGIN), "I9: a login is lost on one node only"
+            whole = node_store.account(self.oracle.conn, ACCOUNT)
+            assert whole is not None, "I9: two nodes lost the login, and the account is well"
+            assert whole.state is AccountState.BLOCKED, "I9: two nodes lost the login in vain"
+        else:
+            assert self._ask_for_work(other), "I9: one node's login stops the other node"
+        self.clock.advance(90)
+        for node in NODES:
+            self._beat(node)
+        for lease in self._claim(name, 4):
+            self._start(lease.fence)
+            self._post(lease.fence, Outcome.OK if probe_well else Outcome.NEEDS_LOGIN, 0.0)
+        self.check()
+
+    @rule(name=node_names)
+    def a_model_is_spent(self, name: str) -> None:
+        """Tasks of another class of models go on, on this node and elsewhere."""
+        for _ in range(2):
+            self.submit(False, name, Priority.HIGH, False, False, "opus")
+        limit: dict[str, Any] = {"limited_model": "opus", "resets_in": 5000.0}
+        if not self._all_ready():
+            return
+        if not self._refused(name, Outcome.PROVIDER_LIMIT, "opus", **limit):
+            return
+        for node in NODES:
+            assert self._ask_for_work(node, "haiku"), "I9: one model's limit stops another model"
+        self.check()
 
     @rule(name=node_names, outcome=outcomes)
     def stopped_in_a_race(self, name: str, outcome: str) -> None:

@@ -122,7 +122,7 @@ def the_breaker_opens_too_early(patch: Patch) -> None:
 
 @mutant
 def a_paused_account_is_used(patch: Patch) -> None:
-    patch.setattr(accounts, "permit", lambda account, now: accounts.Permit(True))
+    patch.setattr(accounts, "permit", lambda account, now: accounts.ADMITTED)
 
 
 @mutant
@@ -134,6 +134,53 @@ def all_start_at_once_after_the_reset(patch: Patch) -> None:
         return replace(record, restarting=False, probe_fence=None)
 
     patch.setattr(accounts, "on_lease", on_lease)
+
+
+@mutant
+def one_nodes_login_stops_the_account(patch: Patch) -> None:
+    patch.setattr(accounts, "_met_elsewhere", lambda records, report: True)
+
+
+@mutant
+def a_login_lost_on_two_nodes_does_not_spread(patch: Patch) -> None:
+    patch.setattr(accounts, "_met_elsewhere", lambda records, report: False)
+
+
+@mutant
+def one_models_limit_stops_every_model(patch: Patch) -> None:
+    real = accounts._scope
+
+    def scope(report: Any) -> Any:
+        found = real(report)
+        return accounts.Scope.ACCOUNT if found is accounts.Scope.MODEL else found
+
+    patch.setattr(accounts, "_scope", scope)
+
+
+@mutant
+def a_models_limit_is_not_kept(patch: Patch) -> None:
+    real = accounts.concerned
+    patch.setattr(accounts, "concerned", lambda login, node, model: real(login, node, None))
+
+
+@mutant
+def several_tasks_try_a_lost_login(patch: Patch) -> None:
+    real = accounts.on_lease
+
+    def on_lease(account: Any, *args: Any) -> Any:
+        return account if account.state.value == "blocked" else real(account, *args)
+
+    patch.setattr(accounts, "on_lease", on_lease)
+
+
+@mutant
+def a_lost_login_is_used(patch: Patch) -> None:
+    real = accounts.permit
+
+    def permit(account: Any, now: float) -> Any:
+        return accounts.ADMITTED if account.state.value == "blocked" else real(account, now)
+
+    patch.setattr(accounts, "permit", permit)
 
 
 @mutant

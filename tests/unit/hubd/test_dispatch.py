@@ -23,7 +23,7 @@ def view(name: str = "rex", *, busy: int = 0, offered: int | None = 9, **fields:
     node = NodeRecord(
         **{"name": name, "slots": 2, "registered_at": 0.0, "heartbeat_at": NOW - 1} | fields
     )
-    return NodeView(node, node.heartbeat_at, BreakerRecord(node=name), None, busy, offered)
+    return NodeView(node, node.heartbeat_at, BreakerRecord(node=name), busy, offered)
 
 
 def refusal(candidate: NodeView, lane: Lane = ANY) -> Refusal | None:
@@ -64,8 +64,41 @@ def test_an_open_breaker_and_a_paused_account_keep_work_away() -> None:
     assert dispatch.judge(broken, ANY, NOW, STALE_S).until == NOW + 9
     assert refusal(broken) is Refusal.BREAKER
     paused = view()
-    paused.account = AccountRecord("main", AccountState.PAUSED, paused_until=NOW + 60)
+    paused.accounts = {
+        "rex": AccountRecord("rex", state=AccountState.PAUSED, paused_until=NOW + 60)
+    }
     assert refusal(paused) is Refusal.ACCOUNT
+
+
+@pytest.mark.parametrize(
+    ("facts", "lane", "waits"),
+    [
+        ("{}", Lane(model="opus"), True),
+        ("{}", Lane(model="haiku"), False),
+        ("{}", ANY, False),
+        ('{"model": "opus"}', ANY, True),
+        ('{"model": "claude-opus-5-5"}', Lane(model="sonnet"), False),
+        ('{"model": "sonnet", "models": {"critic": "opus"}}', Lane(specialist="critic"), True),
+        ('{"model": "opus", "models": {"critic": "haiku"}}', Lane(specialist="critic"), False),
+        ('{"model": "opus", "models": {"critic": "inherit"}}', Lane(specialist="critic"), False),
+    ],
+)
+def test_one_models_limit_stops_only_what_runs_on_that_model(
+    facts: str, lane: Lane, waits: bool
+) -> None:
+    """`one_model_limited`: the class is the task's, its specialist's or the node's own."""
+    limited = AccountRecord(
+        "rex:opus", "rex", model="opus", state=AccountState.PAUSED, paused_until=NOW + 60
+    )
+    node = view(facts=facts, specialists=("critic",))
+    node.accounts = {"rex:opus": limited}
+    assert refusal(node, lane) is (Refusal.ACCOUNT if waits else None)
+
+
+def test_a_lanes_key_names_the_class_of_model_and_old_keys_still_parse() -> None:
+    lane = Lane("rex", "critic", ("gpu", "x86"), "a/b", "opus")
+    assert Lane.parse(lane.key) == lane
+    assert Lane.parse("-/-/gpu/") == Lane(requires=("gpu",))
 
 
 def test_most_free_slots_win_then_the_younger_heartbeat_then_success_then_the_name() -> None:

@@ -351,6 +351,53 @@ async def test_a_usage_limit_pauses_the_account_on_every_node_and_costs_nothing(
     assert len(await hub.claim("rex")) == 1
 
 
+async def test_a_login_lost_on_one_node_is_told_once_and_the_task_runs_elsewhere(hub: Hub) -> None:
+    """`one_mac_logged_out`, and `token_rotated` without a person."""
+    await hub.node("rex")
+    await hub.node("archon")
+    await hub.say("look at this")
+    (lease,) = await hub.claim("rex", free=1)
+    await hub.start(lease.fence, "rex", session_id="s-1")
+    await hub.result(lease.fence, "rex", "needs_login", error="401 token revoked")
+    (told,) = await hub.replies()
+    assert "rex cannot use account main (401 token revoked)" in told
+    assert "mesh resume main@rex" in told
+    task = await hub.task(lease.task.id)
+    assert (task.state, task.attempt, task.not_before) == (TaskState.QUEUED, 0, None)
+    assert await hub.claim("rex") == []
+    why = {v.node: v for v in (await hub.services.tasks.why(task.id)).nodes}
+    assert why["rex"].reason == "account main on rex needs a login"
+    assert why["archon"].eligible
+    (there,) = await hub.claim("archon")
+    assert there.task.session_id is None
+    assert "account main on rex needs a login, tries in" in (await hub.say("status"))[0]
+    await hub.submit(node="rex")
+    for _ in range(2):
+        hub.clock.advance(200)
+        await hub.beat("rex")
+        await hub.run_one("rex", "needs_login", error="401 token revoked")
+    assert await hub.replies() == []
+    hub.clock.advance(700)
+    await hub.beat("rex")
+    await hub.submit(node="rex")
+    (probe,) = await hub.claim("rex")
+    await hub.start(probe.fence, "rex")
+    await hub.result(probe.fence, "rex")
+    assert len(await hub.claim("rex")) == 1
+
+
+async def test_a_resumed_account_frees_what_waited_for_its_reset(hub: Hub) -> None:
+    await hub.node("rex")
+    await hub.submit(model="opus")
+    limit = {"limited_model": "opus", "resets_at": to_datetime(hub.clock.now() + 3 * 86_400)}
+    await hub.run_one("rex", "provider_limit", error="Opus limit", **limit)
+    assert [a.name for a in (await hub.services.nodes.get("rex")).troubles] == ["main:opus"]
+    assert (await hub.task(1)).not_before is not None
+    await hub.services.nodes.resume_account("main", by=OPERATOR)
+    assert (await hub.task(1)).not_before is None
+    assert len(await hub.claim("rex")) == 1
+
+
 async def test_three_node_faults_open_the_breaker_with_their_evidence(hub: Hub) -> None:
     await hub.node("rex")
     await hub.text("hello")
