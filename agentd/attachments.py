@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from common.client import HubError, HubUnreachableError
 from common.client.http import Download
+from common.filenames import ENDING, numbered, safe_name
 from common.paths import make_private_dir
 
 logger = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 FOLDER = "attachments"
 TRIES = 5
 RETRY_S = 1.0
-NAME_CHARS = 80
+IGNORE = "*\n"
 
 _KINDS = (
     (b"\x89PNG", "png"),
@@ -27,7 +28,14 @@ _KINDS = (
     (b"%PDF", "pdf"),
     (b"PK\x03\x04", "zip"),
 )
-_BRANDS = {b"heic": "heic", b"heix": "heic", b"mif1": "heic", b"qt  ": "mov", b"mp42": "mp4"}
+_BRANDS = {
+    b"heic": "heic",
+    b"heix": "heic",
+    b"mif1": "heic",
+    b"qt  ": "mov",
+    b"mp42": "mp4",
+    b"M4A ": "m4a",
+}
 
 
 class FileSource(Protocol):
@@ -41,16 +49,43 @@ async def fetch(source: FileSource, ids: Sequence[str], folder: Path) -> list[st
     out: a text is worth more than its picture."""
     if not ids:
         return []
-    target = make_private_dir(folder / FOLDER)
-    (target / ".gitignore").write_text("*\n", encoding="utf-8")  # never part of a commit
+    target = _own_folder(folder)
     paths = []
-    for number, file_id in enumerate(ids, start=1):
+    for file_id in ids:
         download = await _fetched(source, file_id)
         if download is not None:
-            name = file_name(download, number)
-            await asyncio.to_thread((target / name).write_bytes, download.content)
-            paths.append(f"{FOLDER}/{name}")
+            path = await asyncio.to_thread(_put, target, file_name(download), download.content)
+            paths.append(str(path.relative_to(folder)))
     return paths
+
+
+def _own_folder(folder: Path) -> Path:
+    """A project may have a folder of that name: its files are not ours to write beside."""
+    for number in itertools.count(1):
+        target = folder / (FOLDER if number == 1 else f"{FOLDER}-{number}")
+        ignored = target / ".gitignore"
+        if not target.exists() and not target.is_symlink():
+            make_private_dir(target)
+            ignored.write_text(IGNORE, encoding="utf-8")  # never part of a commit
+            return target
+        if not target.is_symlink() and ignored.is_file() and ignored.read_text() == IGNORE:
+            return target
+    raise AssertionError("unreachable")
+
+
+def _put(folder: Path, name: str, content: bytes) -> Path:
+    """Write under that name, or the next one: a follow-up in the same folder, or one text, may
+    bring two different files of one name."""
+    for number in itertools.count(1):
+        path = folder / (name if number == 1 else numbered(name, number))
+        try:
+            with path.open("xb") as file:
+                file.write(content)
+        except FileExistsError:
+            if path.is_symlink() or not path.is_file() or path.read_bytes() != content:
+                continue
+        return path
+    raise AssertionError("unreachable")
 
 
 async def _fetched(source: FileSource, file_id: str) -> Download | None:
@@ -66,15 +101,11 @@ async def _fetched(source: FileSource, file_id: str) -> Download | None:
     return None
 
 
-def file_name(download: Download, number: int) -> str:
-    """A plain name that begins with its number; programs go by the ending, so it has one."""
-    base = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(download.name or "").name).strip("-.")
-    base = base[-NAME_CHARS:]
-    if not base:
-        base = "file"
-    if "." not in base and (ending := _ending(download.content)):
-        base = f"{base}.{ending}"
-    return f"{number}-{base}"
+def file_name(download: Download) -> str:
+    """Its whole name; programs go by the ending, so it gets one where its content tells."""
+    name = safe_name(download.name or "")
+    ending = None if ENDING.search(name) else _ending(download.content)
+    return f"{name}.{ending}" if ending else name
 
 
 def _ending(content: bytes) -> str | None:
@@ -87,7 +118,7 @@ def prompt_with(prompt: str, paths: Sequence[str], missing: int) -> str:
     """The prompt, and after it what came along."""
     lines = [prompt]
     if paths:
-        lines.append("Files that came with this text: " + ", ".join(paths))
+        lines.append("Files that came with this text:\n" + "\n".join(paths))
     if missing:
         lines.append(f"({missing} more could not be fetched.)")
     return "\n\n".join(lines)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import unquote
 
 import httpx
 import msgspec
 
 from common.client.credentials import Credentials
 from common.errors import ConfigError, MeshError
+from common.filenames import disposed_name
 from common.version import PROTOCOL
 from common.wire.admin import ErrorBody
 
@@ -151,7 +150,8 @@ class HubClient:
         request = self._http.build_request("GET", path, timeout=timeout_s)
         response = await self._send(request, may_repeat=True)
         raise_for_error(response)
-        return Download(response.content, _file_name(response))
+        name = disposed_name(response.headers.get("content-disposition", ""))
+        return Download(response.content, name)
 
     def _decoded(self, response: httpx.Response, answer: type[T]) -> T:
         raise_for_error(response)
@@ -184,13 +184,6 @@ class HubClient:
         return HubUnreachableError(
             f"no answer from the hub at {self.url} ({cause}). Is it running? Try: mesh status"
         )
-
-
-def _file_name(response: httpx.Response) -> str | None:
-    """The `filename*` of RFC 6266; the plain form is not used, it cannot hold every name."""
-    disposition = response.headers.get("content-disposition", "")
-    match = re.search(r"filename\*=UTF-8''([^;\s]+)", disposition, re.IGNORECASE)
-    return unquote(match[1]) if match else None
 
 
 def raise_for_error(response: httpx.Response) -> None:

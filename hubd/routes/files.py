@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from quart import Response, request
 
+from common.filenames import disposition, with_ending
 from common.wire.messages import StoredFileId
 from hubd.errors import InvalidError, NotFoundError, StorageFullError
 from hubd.routes.api import Api, Call, Kind, Nothing, read_body
@@ -47,9 +48,11 @@ def add(api: Api, files: Files) -> None:
         kind=Kind.BYTES,
     )
     async def get_file(call: Call[Nothing, Nothing], file_id: str) -> Response:
-        """Fetch a file; never to be shown by a browser as what it claims to be."""
+        """Fetch a file, with its name in `Content-Disposition`; never to be shown by a browser as
+        what it claims to be."""
         stored = await files.get(file_id)
         response = Response(stored.content, content_type="application/octet-stream")
-        response.headers["Content-Disposition"] = "attachment"
+        name = with_ending(stored.name, stored.media_type)
+        response.headers["Content-Disposition"] = disposition(name)
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response

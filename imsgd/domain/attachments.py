@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from common.filenames import safe_name
+
 FINISHED = 5
 FAILED = 6
 MAX_BYTES = 20 * 1024 * 1024
@@ -34,8 +36,7 @@ class Attachment:
     @property
     def shown_name(self) -> str:
         """The name to hand it on under: never a path."""
-        name = (self.name or self.filename or "file").replace("\\", "/").rpartition("/")[2]
-        return name.replace("\0", "")[-200:] or "file"
+        return safe_name(self.name or self.filename or "")
 
 
 def to_hand_on(attachments: list[Attachment]) -> list[Attachment]:

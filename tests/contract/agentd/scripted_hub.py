@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
+from common.filenames import disposition
 from common.wire.approvals import Approval, ApprovalKind, ApprovalState
 from common.wire.nodes import (
     Applied,
@@ -184,10 +184,9 @@ class ScriptedHub:
             await http.send_json(writer, 404, {"error": "not_found", "message": "no such file"})
             return
         name, content = self.files[file_id]
-        suffix = f"; filename*=UTF-8''{quote(name)}" if name else ""
         headers = {
             "content-length": str(len(content)),
-            "content-disposition": f"attachment{suffix}",
+            "content-disposition": disposition(name) if name else "attachment",
         }
         writer.write(http.head(200, headers) + content)
         await writer.drain()

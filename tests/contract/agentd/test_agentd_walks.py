@@ -307,14 +307,14 @@ async def test_files_of_a_text_are_in_the_folder_and_named_in_the_prompt(
     fence = await hub.offer("look", files=["a", "b", "gone"])
     async with agentd(hub, clean_env, tmp_path, runner="command", command=[str(program)]):
         result = await hub.result_of(fence)
-    assert "came with this text: attachments/1-x.png, attachments/2-file.jpg" in result.text
+    assert "came with this text:\nattachments/x.png\nattachments/file.jpg\n" in result.text
     assert "(1 more could not be fetched.)" in result.text
     folder = mesh_home / "work" / str(fence) / str(fence) / "attachments"
-    assert (folder / "1-x.png").read_bytes() == b"\x89PNG one"
+    assert (folder / "x.png").read_bytes() == b"\x89PNG one"
     assert sorted(path.name for path in folder.iterdir()) == [
         ".gitignore",
-        "1-x.png",
-        "2-file.jpg",
+        "file.jpg",
+        "x.png",
     ]
 
 
