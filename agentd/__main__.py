@@ -29,6 +29,7 @@ from agentd.means import Limits, Means
 from agentd.models import model_facts
 from agentd.runners.protocol import Runner, RunnerFacts
 from agentd.runners.registry import make_runner
+from agentd.secrets import secret_paths
 from agentd.slots import Slots
 from agentd.specialists import load_bench
 from agentd.spool import Spool
@@ -104,7 +105,13 @@ async def _serve(loaded: LoadedConfig, env: Mapping[str, str]) -> None:
     agent, paths = loaded.config.agent, loaded.paths
     credentials = find_credentials(loaded, env, role="node", name=agent.name)
     state = make_private_dir(paths.state_dir / f"agentd-{agent.name}")
-    runner = make_runner(agent, env, memory=state / "runner", new_id=lambda: str(uuid.uuid4()))
+    runner = make_runner(
+        agent,
+        env,
+        memory=state / "runner",
+        new_id=lambda: str(uuid.uuid4()),
+        secrets=secret_paths({**env, **agent.env}, paths, loaded.config),
+    )
     facts = await runner.check()
     mark = _agent_mark(state)
     journal = Journal(state / "attempts")
@@ -176,7 +183,7 @@ def _compose(
         standing,
         clock,
         registration=registration,
-        check=lambda: disk_refusal(paths.work_dir, agent.min_free_mb),
+        check=lambda: facts.refusal or disk_refusal(paths.work_dir, agent.min_free_mb),
         self_test=functools.partial(_self_test, runner),
     )
     collector = Collector(

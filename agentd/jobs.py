@@ -55,6 +55,7 @@ def make_job(
         max_cost_usd=task.max_cost_usd,
         max_turns=means.limits.max_turns,
         trust_project=place.trusted,
+        leave=place.leave,
     )
 
 

@@ -13,7 +13,7 @@ from agentd.stops import Reason, Stop
 from common.client import HubError, HubUnreachableError
 from common.clock import Clock
 from common.supervise import Backoff
-from common.wire.approvals import Approval, ApprovalState, Decision
+from common.wire.approvals import Approval, ApprovalState, Decision, Risk
 from common.wire.nodes import AnswerOrder, Ask
 
 logger = logging.getLogger(__name__)
@@ -105,6 +105,7 @@ class QuestionDesk:
             choices=list(request.choices),
             tool=request.tool,
             ask_id=request.request_id,
+            risk=(Risk.HIGH if request.high_risk else Risk.NORMAL).value,
         )
         approval = await self._reached(partial(self._sink.ask, self._fence, question))
         self._codes[request.request_id] = approval.code

@@ -15,6 +15,7 @@ from typing import Any
 
 from agentd.errors import ProjectError, WorkspaceError
 from agentd.git import Git
+from agentd.leave import NO_LEAVE, Leave
 from agentd.worktree import BRANCHES, Project, add_worktree
 from common.paths import make_private_dir, write_private_file
 from common.wire.nodes import Lease, TaskSpec
@@ -30,13 +31,14 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A prepared folder. `trusted`: the project's own settings may be loaded. `kept`: an earlier
-    run of the task or the session left it."""
+    """A prepared folder. `trusted`: the project's own settings may be loaded; `leave`: what its
+    tasks may do unasked. `kept`: an earlier run of the task or the session left it."""
 
     folder: Path
     project: str | None = None
     trusted: bool = False
     kept: bool = False
+    leave: Leave = NO_LEAVE
 
 
 class Workspace:
@@ -129,14 +131,16 @@ class Workspace:
         branch = f"{BRANCHES}/{lease.task.id}/{lease.fence}"
         await add_worktree(git, project, folder, branch=branch, base=lease.task.branch)
         logger.info("worktree made", extra={"task": lease.task.id, "project": name})
-        return Place(folder, name, project.trusted)
+        return Place(folder, name, project.trusted, leave=project.leave)
 
     def _place_in(self, record: Record) -> Place | None:
         folder, name = Path(str(record.get("folder"))), record.get("project")
         if not (folder.is_dir() and folder.is_relative_to(self.root)):
             return None
         project = self._projects.get(name) if name is not None else None
-        return Place(folder, name, trusted=project is not None and project.trusted, kept=True)
+        if project is None:
+            return Place(folder, name, kept=True)
+        return Place(folder, name, project.trusted, kept=True, leave=project.leave)
 
 
 def _read(path: Path) -> Record | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agentd.errors import ProjectError
 from agentd.git import Git
+from agentd.leave import NO_LEAVE, Leave
 from common.config import ProjectConfig
 
 BRANCHES = "mesh"
@@ -23,11 +24,12 @@ class Project:
     folder: Path
     copy: tuple[str, ...] = ()
     trusted: bool = False
+    leave: Leave = NO_LEAVE
 
     @classmethod
     def of(cls, name: str, config: ProjectConfig) -> Project:
         folder = Path(config.path).expanduser()
-        return cls(name, folder, tuple(config.copy), config.trusted)
+        return cls(name, folder, tuple(config.copy), config.trusted, Leave.of(config))
 
 
 async def add_worktree(

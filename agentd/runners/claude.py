@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import platform
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from agentd.child import Child
+from agentd.errors import RunnerUnavailableError
 from agentd.lines import json_object
 from agentd.runners.claude_launch import (
     QUIET,
+    Bounds,
     ClaudeSettings,
     command_line,
+    counts_owner,
     find_claude,
     read_version,
 )
 from agentd.runners.claude_outcome import classify
 from agentd.runners.claude_questions import PendingRequest, granted_by, opening_prompt
+from agentd.runners.claude_sandbox import owner_ignores, with_short_temporary, without_stubs
 from agentd.runners.claude_stream import Fold
 from agentd.runners.claude_transcript import transcript_holds
 from agentd.runners.exits import Exit
@@ -31,6 +37,8 @@ from agentd.runners.protocol import (
     Job,
     RunnerFacts,
 )
+from common.claude_settings import read_owner_settings, settings_file
+from common.sandbox import Ability, probe_sandbox
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +52,8 @@ SETTLE_S = 10.0
 
 
 class ClaudeRunner:
-    """Starts `claude --print` for each attempt; `new_id` makes session ids (UUIDs)."""
+    """Starts `claude --print` for each attempt; `new_id` makes session ids (UUIDs). In `memory` it
+    keeps what a run needs beside its own folder."""
 
     name = "claude"
 
@@ -54,17 +63,50 @@ class ClaudeRunner:
         *,
         environment: Mapping[str, str],
         new_id: Callable[[], str],
+        memory: Path,
+        probe: Callable[[Mapping[str, str]], Ability] = probe_sandbox,
     ) -> None:
         self._settings = settings
         self._environment = dict(environment)
         self._new_id = new_id
+        self._memory = memory
+        self._probe = probe
         self._program: str | None = None
+        self._ability: Ability | None = None
 
     async def check(self) -> RunnerFacts:
         program = find_claude(self._settings.program, self._environment.get("PATH"))
         version = await read_version(program, QUIET | self._environment)
         self._program = program
-        return RunnerFacts({"claude": version, "claude_path": program})
+        if self._settings.sandbox != "off":
+            self._ability = await asyncio.to_thread(self._probe, self._environment)
+        facts = {"claude": version, "claude_path": program, "sandbox": self._sandbox_fact()}
+        return RunnerFacts(
+            facts | {"claude_settings": self._settings_fact()}, refusal=self._refusal()
+        )
+
+    @property
+    def _sandboxed(self) -> bool:
+        return self._ability is not None and self._ability.usable
+
+    def _sandbox_fact(self) -> str:
+        if self._ability is None:
+            return "off, as configured"
+        return "on" if self._ability.usable else f"not possible: {self._ability.lack}"
+
+    def _refusal(self) -> str | None:
+        if self._settings.sandbox != "on" or self._ability is None or self._ability.usable:
+            return None
+        return f'agent.sandbox is "on", but {self._ability.lack}'
+
+    def _settings_fact(self) -> str:
+        """What became of the owner's own Claude settings."""
+        if self._settings.setting_sources == "none":
+            return "none, as configured"
+        owner = read_owner_settings(self._environment, sandboxed=self._sandboxed)
+        if counts_owner(self._settings, owner):
+            return "yours"
+        return f"not used: {settings_file(self._environment)} has {owner.too_wide[0]}"
 
     def new_session_id(self) -> str:
         return self._new_id()
@@ -77,16 +119,29 @@ class ClaudeRunner:
     async def start(self, job: Job) -> ClaudeRun:
         if self._program is None:
             await self.check()
+        if (refusal := self._refusal()) is not None:
+            raise RunnerUnavailableError(refusal)
         session_id = job.session_id or job.new_session_id or self._new_id()
+        owner = read_owner_settings(job.environment, sandboxed=self._sandboxed)
         argv = command_line(
-            self._program or self._settings.program, self._settings, job, new_session_id=session_id
+            self._program or self._settings.program,
+            self._settings,
+            job,
+            new_session_id=session_id,
+            bounds=Bounds(sandboxed=self._sandboxed, owner=owner),
         )
-        child = await Child.spawn(
-            argv, folder=job.folder, environment=QUIET | dict(job.environment)
-        )
+        environment = await self._environment_of(job)
+        child = await Child.spawn(argv, folder=job.folder, environment=QUIET | environment)
         run = ClaudeRun(child, job)
         await run.open()
         return run
+
+    async def _environment_of(self, job: Job) -> dict[str, str]:
+        if not self._sandboxed or platform.system() != "Linux":
+            return dict(job.environment)
+        ignores = await owner_ignores(job.environment, job.folder)
+        environment = with_short_temporary(job.environment)
+        return without_stubs(environment, job.folder, self._memory, ignores)
 
 
 class ClaudeRun:

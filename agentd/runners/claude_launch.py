@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agentd.errors import RunnerUnavailableError
+from agentd.runners.claude_sandbox import sandbox_settings
 from agentd.runners.programs import find_program
 from agentd.runners.protocol import Job
 from agentd.specialists import Specialist
+from common.claude_settings import NOTHING_SAID, OwnerSettings
 
 MINIMUM_VERSION = (2, 1, 330)
 """The version on which the stdio protocol, session states and per-result usage were verified."""
@@ -43,14 +45,11 @@ KEPT_FROM_TASKS = (
 """Tools that outlive an attempt or reach other sessions of the same user."""
 
 
-PERMISSION_MODES = ("default", "acceptEdits", "plan", "dontAsk")
+PERMISSION_MODES = ("default", "manual", "acceptEdits", "plan", "auto", "dontAsk")
 """Those a specialist may choose; bypassPermissions is not among them."""
 
-
-DISTRUSTING = ("--setting-sources=", "--strict-mcp-config")
-"""Without these, --print runs a repository's hooks, MCP servers and helpers unasked."""
-
-TRUSTING = ("--setting-sources=user,project,local",)
+SOURCES_OF_A_REPOSITORY = ("project", "local")
+"""Unless they are left out, --print runs a repository's hooks and helpers unasked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +60,22 @@ class ClaudeSettings:
     model: str = ""
     permission_mode: str = "acceptEdits"
     allowed_tools: tuple[str, ...] = ()
+    sandbox: str = "off"
+    sandbox_write: tuple[str, ...] = ()
+    sandbox_network: tuple[str, ...] = ()
+    setting_sources: str = "user"
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What holds at this start: whether commands are sandboxed, what the owner's file says."""
+
+    sandboxed: bool = False
+    owner: OwnerSettings = NOTHING_SAID
+
+
+NO_BOUNDS = Bounds()
 
 
 def find_claude(program: str, path: str | None) -> str:
@@ -120,7 +135,12 @@ def checked_version(output: str, program: str) -> str:
 
 
 def command_line(
-    program: str, settings: ClaudeSettings, job: Job, *, new_session_id: str
+    program: str,
+    settings: ClaudeSettings,
+    job: Job,
+    *,
+    new_session_id: str,
+    bounds: Bounds = NO_BOUNDS,
 ) -> list[str]:
     """The whole argv. The prompt is never in it: `ps` shows argv, and it may begin with '-'."""
     argv = [
@@ -131,15 +151,18 @@ def command_line(
         "--verbose",
         "--include-partial-messages",
         "--permission-prompt-tool=stdio",
-        *(TRUSTING if job.trust_project else DISTRUSTING),
+        f"--setting-sources={','.join(_sources(settings, job, bounds))}",
+        *(() if job.trust_project else ("--strict-mcp-config",)),
         f"--permission-mode={_permission_mode(settings, job)}",
         f"--disallowedTools={','.join(KEPT_FROM_TASKS)}",
         f"--resume={job.session_id}" if job.session_id else f"--session-id={new_session_id}",
     ]
     if model := _model(settings, job):
         argv.append(f"--model={model}")
-    if settings.allowed_tools:
-        argv.append(f"--allowedTools={','.join(settings.allowed_tools)}")
+    if rules := _allowed(settings, job, bounds):
+        argv.append(f"--allowedTools={','.join(rules)}")
+    if bounds.sandboxed:
+        argv.append(f"--settings={_sandbox(settings, job)}")
     if job.max_turns is not None:
         argv.append(f"--max-turns={job.max_turns}")
     if job.max_cost_usd is not None:
@@ -150,9 +173,58 @@ def command_line(
 
 
 def _permission_mode(settings: ClaudeSettings, job: Job) -> str:
-    """The specialist's own mode, which in `--agents` the CLI heeds for subagents only."""
+    """The specialist's own mode, which in `--agents` the CLI heeds for subagents only; else the
+    project's, else the agent's."""
     mode = job.specialist.extra.get("permissionMode") if job.specialist is not None else None
-    return mode if mode in PERMISSION_MODES else settings.permission_mode
+    if mode in PERMISSION_MODES:
+        return str(mode)
+    return job.leave.permission_mode or settings.permission_mode
+
+
+def _sources(settings: ClaudeSettings, job: Job, bounds: Bounds) -> tuple[str, ...]:
+    """Whose settings files count: the owner's own, and those of a repository they trust."""
+    own = ("user",) if counts_owner(settings, bounds.owner) else ()
+    return own + (SOURCES_OF_A_REPOSITORY if job.trust_project else ())
+
+
+def counts_owner(settings: ClaudeSettings, owner: OwnerSettings) -> bool:
+    """Whether the owner's own Claude settings are read."""
+    match settings.setting_sources:
+        case "user-anyway":
+            return True
+        case "user":
+            return not owner.too_wide
+    return False
+
+
+def _allowed(settings: ClaudeSettings, job: Job, bounds: Bounds) -> list[str]:
+    rules = [*settings.allowed_tools, *job.leave.allow]
+    if _needs_no_question(settings, job, bounds):
+        rules.append("Bash")
+    return list(dict.fromkeys(rules))
+
+
+def _needs_no_question(settings: ClaudeSettings, job: Job, bounds: Bounds) -> bool:
+    """Whether every command that needs no question by this rule is sure to be sandboxed.
+
+    Claude allows most sandboxed commands alone, but asks about loops and the like, which it cannot
+    read. What leaves the sandbox it asks about whatever the rules say, except commands that a
+    settings file takes out of it: where there may be any, there is no such rule.
+    """
+    reads_owner = counts_owner(settings, bounds.owner)
+    excludes = job.trust_project or (reads_owner and bounds.owner.excludes)
+    return bounds.sandboxed and not excludes and _permission_mode(settings, job) != "plan"
+
+
+def _sandbox(settings: ClaudeSettings, job: Job) -> str:
+    nobody_asked = _permission_mode(settings, job) == "dontAsk"
+    table = sandbox_settings(
+        strict=settings.sandbox == "on" or nobody_asked,
+        write=(*settings.sandbox_write, *job.leave.write),
+        network=(*settings.sandbox_network, *job.leave.network),
+        secrets=settings.secrets,
+    )
+    return json.dumps(table, ensure_ascii=False)
 
 
 def _model(settings: ClaudeSettings, job: Job) -> str:

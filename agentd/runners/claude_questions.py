@@ -16,6 +16,9 @@ from common.wire.nodes import ResumeAnswer
 ASK_USER = "AskUserQuestion"
 SUMMARY_CHARS = 480
 
+OUTSIDE_SANDBOX = "dangerouslyDisableSandbox"
+"""What a call says that is to run outside the sandbox; without one it says nothing."""
+
 
 @dataclass(slots=True)
 class PendingRequest:
@@ -42,13 +45,15 @@ class PendingRequest:
         """What to ask now; call it only while `response()` is None."""
         questions = self.questions
         if not questions:
-            summary = f"{self.tool}: {summary_of(self.tool, self.call)}"
+            where = " outside the sandbox" if self.call.get(OUTSIDE_SANDBOX) is True else ""
+            summary = f"{self.tool}{where}: {summary_of(self.tool, self.call)}"
             return ApprovalRequested(
                 request_id=self.control_id,
                 kind="tool",
                 tool=self.tool,
                 summary=clipped(summary, SUMMARY_CHARS),
                 detail=detail_of(self.tool, self.call),
+                high_risk=self.call.get(OUTSIDE_SANDBOX) is True,
             )
         at = len(self.answers)
         options = [item for item in questions[at].get("options", ()) if isinstance(item, dict)]

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from agentd.leave import NO_LEAVE, Leave
 from agentd.specialists import Specialist
 from common.wire.nodes import ResumeAnswer, Scope
 from common.wire.tasks import Outcome, Usage
@@ -41,6 +42,7 @@ class Job:
     max_cost_usd: float | None = None
     max_turns: int | None = None
     trust_project: bool = False
+    leave: Leave = NO_LEAVE
 
     def __post_init__(self) -> None:
         # Only the session that asked can go on from the answer. Anywhere else the task starts from
@@ -85,7 +87,8 @@ class ToolEnded:
 class ApprovalRequested:
     """The run stands still until `answer(request_id, …)`.
 
-    `detail` names the call in full: an approval is bound to it and to nothing else.
+    `detail` names the call in full: an approval is bound to it and to nothing else. `high_risk`:
+    the runner knows it for one, whatever its words.
     """
 
     request_id: str
@@ -94,6 +97,7 @@ class ApprovalRequested:
     detail: str = ""
     tool: str | None = None
     choices: tuple[str, ...] = ()
+    high_risk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +180,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class RunnerFacts:
-    """What a runner found out about itself, for display: program path, version …"""
+    """What a runner found out about itself, for display: program path, version … `refusal`: why
+    this node must take no work although the runner is there, with the remedy."""
 
     facts: dict[str, Any] = field(default_factory=dict)
+    refusal: str | None = None
 
 
 class Run(Protocol):

@@ -24,11 +24,17 @@ OURS = ("claude", "codex", "command", "rehearsal")
 
 
 def make_runner(
-    agent: AgentConfig, env: Mapping[str, str], *, memory: Path, new_id: Callable[[], str]
+    agent: AgentConfig,
+    env: Mapping[str, str],
+    *,
+    memory: Path,
+    new_id: Callable[[], str],
+    secrets: tuple[str, ...] = (),
 ) -> Runner:
     """The runner `agent.runner` names; RunnerUnavailableError when there is none of that name.
 
-    `memory` is a folder in which a runner may keep what it must know at its next start.
+    `memory` is a folder in which a runner may keep what it must know at its next start; `secrets`
+    are paths that no task needs to read.
     """
     match agent.runner:
         case "claude":
@@ -37,8 +43,18 @@ def make_runner(
                 model=agent.model,
                 permission_mode=agent.permission_mode,
                 allowed_tools=tuple(agent.allowed_tools),
+                sandbox=agent.sandbox,
+                sandbox_write=tuple(agent.sandbox_write),
+                sandbox_network=tuple(agent.sandbox_network),
+                setting_sources=agent.setting_sources,
+                secrets=secrets,
             )
-            return ClaudeRunner(settings, environment={**env, **agent.env}, new_id=new_id)
+            return ClaudeRunner(
+                settings,
+                environment={**env, **agent.env},
+                new_id=new_id,
+                memory=memory / "claude",
+            )
         case "codex":
             codex = CodexSettings(
                 program=agent.codex,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -62,9 +63,18 @@ def _description(hint: Any) -> str:
     own = " ".join(
         meta.description for meta in metas if isinstance(meta, Meta) and meta.description
     )
-    words = [f"`{word}`" for word in get_args(inner)] if get_origin(inner) is Literal else []
+    words = [f"`{word}`" for word in _words(inner)]
     choices = f" One of {', '.join(words)}." if words else ""
     return f"{own}{choices}" if own else _description(inner)
+
+
+def _words(hint: Any) -> tuple[str, ...]:
+    """The words of a Literal, also of an optional one."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    if get_origin(hint) in (Union, UnionType):
+        return tuple(word for part in get_args(hint) for word in _words(part))
+    return ()
 
 
 if __name__ == "__main__":

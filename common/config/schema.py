@@ -8,6 +8,9 @@ from msgspec import Meta, Struct
 
 PositiveSeconds = Annotated[float, Meta(gt=0)]
 
+PermissionMode = Literal["default", "manual", "acceptEdits", "plan", "auto", "dontAsk"]
+"""All of Claude Code's but bypassPermissions, which would ask about nothing at all."""
+
 
 class HubConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     run: Annotated[bool, Meta(description="Whether this machine runs the hub.")] = False
@@ -73,6 +76,25 @@ class ProjectConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         bool,
         Meta(description="Load the project's own Claude settings, hooks and CLAUDE.md."),
     ] = False
+    allow: Annotated[
+        list[str],
+        Meta(
+            description="Claude tool rules that need no question here, such as"
+            " `Bash(npm test:*)`; besides `agent.allowed_tools`."
+        ),
+    ] = []
+    permission_mode: Annotated[
+        PermissionMode | None,
+        Meta(description="Claude's permission mode here; null: `agent.permission_mode`."),
+    ] = None
+    sandbox_write: Annotated[
+        list[str],
+        Meta(description="Folders sandboxed commands may write here, besides the agent's list."),
+    ] = []
+    sandbox_network: Annotated[
+        list[str],
+        Meta(description="Hosts sandboxed commands may reach here, besides the agent's list."),
+    ] = []
 
 
 class AgentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,12 +128,41 @@ class AgentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         dict[str, str], Meta(description="Environment given to the runner, besides the basics.")
     ] = {}
     permission_mode: Annotated[
-        Literal["default", "acceptEdits", "plan"],
-        Meta(description="Claude's permission mode; what it leaves open is asked."),
+        PermissionMode,
+        Meta(
+            description="Claude's permission mode; what it leaves open is asked, but by `auto`"
+            " (Claude's own check decides) and `dontAsk` (refused)."
+        ),
     ] = "acceptEdits"
     allowed_tools: Annotated[
         list[str], Meta(description="Claude tool rules that need no question.")
     ] = []
+    sandbox: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(
+            description="Claude's sandbox for shell commands: they write in the work folder only,"
+            " reach listed hosts only, and need no question. `auto`: where this machine can;"
+            " `on`: no work where it cannot."
+        ),
+    ] = "auto"
+    sandbox_write: Annotated[
+        list[str],
+        Meta(description="Folders sandboxed commands may also write, such as a build cache."),
+    ] = []
+    sandbox_network: Annotated[
+        list[str],
+        Meta(
+            description="Hosts sandboxed commands may reach, such as `registry.npmjs.org` or"
+            " `*.example.com`; `localhost`: on a Mac, this machine's own ports."
+        ),
+    ] = []
+    setting_sources: Annotated[
+        Literal["user", "user-anyway", "none"],
+        Meta(
+            description="Whether your own Claude settings and CLAUDE.md count. `user`: unless they"
+            " allow everything; `user-anyway`: even then. A repository's never do, unless trusted."
+        ),
+    ] = "user"
     max_turns: Annotated[int, Meta(ge=1, description="Most turns of one attempt.")] = 100
     timeout_s: Annotated[
         PositiveSeconds, Meta(description="An attempt is ended after that long.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from common.config.leave import check_leave
 from common.config.schema import ApprovalConfig, BridgeConfig, Config, HubConfig
 from common.errors import ConfigError
 from common.handles import normalise
@@ -17,6 +18,7 @@ def check_sense(config: Config) -> None:
     check_limits(config.hub)
     check_patterns(config.approval)
     check_handles(config.bridge)
+    check_leave(config.agent)
 
 
 def check_bind(bind: str) -> None:

@@ -45,6 +45,7 @@ async def mesh(
             MESH_AGENT__CLAUDE=str(claude_cli),
             MESH_AGENT__MODEL="claude-sonnet-5-5",
             MESH_AGENT__PERMISSION_MODE="default",
+            MESH_AGENT__SANDBOX="off",
             MESH_AGENT__ENV=table,
         )
         running.start_bridge()

@@ -29,11 +29,16 @@ async def model_api() -> AsyncIterator[ModelApi]:
 def claude_settings(
     claude_cli: Path, model_api: ModelApi, clean_env: dict[str, str]
 ) -> dict[str, object]:
-    """`[agent]` for the real CLI against the loopback model API, with short retries."""
+    """`[agent]` for the real CLI against the loopback model API, with short retries.
+
+    Without the sandbox, so that these tests ask the same questions on every machine; what it
+    changes is tested in `test_claude_sandbox`.
+    """
     return {
         "runner": "claude",
         "claude": str(claude_cli),
         "model": MODEL,
+        "sandbox": "off",
         "env": {
             "ANTHROPIC_BASE_URL": model_api.url,
             "ANTHROPIC_API_KEY": "loopback-only",

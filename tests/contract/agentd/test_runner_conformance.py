@@ -186,7 +186,12 @@ def command_subject(environment: dict[str, str], folder: Path, tmp_path: Path) -
 def claude_subject(program: Path, environment: dict[str, str], folder: Path) -> Subject:
     def runner(path: str) -> ClaudeRunner:
         settings = ClaudeSettings(program=path, model="claude-sonnet-5-5", allowed_tools=("Bash",))
-        return ClaudeRunner(settings, environment=environment, new_id=lambda: str(uuid.uuid4()))
+        return ClaudeRunner(
+            settings,
+            environment=environment,
+            new_id=lambda: str(uuid.uuid4()),
+            memory=folder.parent / "memory",
+        )
 
     return Subject(
         runner=runner(str(program)),
@@ -215,6 +220,9 @@ def codex_subject(
     program = find_codex()
     home = Path(environment["HOME"]) / ".codex"
     home.mkdir()
+    # With bubblewrap Codex makes helper programs in its home, and none below the temporary folder.
+    (tmp_path / "tmp").mkdir()
+    environment = environment | {"TMPDIR": str(tmp_path / "tmp")}
     (home / "config.toml").write_text(
         'model_provider = "loopback"\n[model_providers.loopback]\nname = "loopback"\n'
         f'base_url = "{api.url}/v1"\nenv_key = "LOOPBACK_KEY"\nwire_api = "responses"\n'

@@ -53,7 +53,7 @@ def test_a_new_session_is_named_and_an_old_one_resumed() -> None:
 
 
 def test_a_repository_is_distrusted_unless_its_owner_says_otherwise() -> None:
-    assert value_of(argv(), "--setting-sources") == ""
+    assert value_of(argv(), "--setting-sources") == "user"
     assert "--strict-mcp-config" in argv()
     trusted = argv(trust_project=True)
     assert value_of(trusted, "--setting-sources") == "user,project,local"
