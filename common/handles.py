@@ -44,6 +44,10 @@ def address_of(chat: str) -> str | None:
         return chat if normalise(chat) else None
     service, _, rest = chat.partition(";")
     polarity, _, address = rest.partition(";")
-    if service.lower() not in {"imessage", "any"} or polarity != "-" or not normalise(address):
+    if (
+        service.lower() not in {"imessage", "imessagelite", "any"}
+        or polarity != "-"
+        or not normalise(address)
+    ):
         return None
     return address

@@ -10,19 +10,18 @@ from typing import TextIO
 
 from common.config import BridgeConfig
 from common.errors import EXIT_FAILED, EXIT_OK
-from common.handles import normalise
 from common.wire.messages import BridgeProblem
 from imsgd.chatdb import problems
 from imsgd.chatdb.database import ChatDatabase
-from imsgd.domain.handles import is_address
+from imsgd.domain.handles import AllowList, is_address
 from imsgd.domain.outcome import NOT_AUTHORISED
+from imsgd.domain.own import missing_own_handles
 from imsgd.errors import ChatDbBusyError, ChatDbError
 from imsgd.osascript import COUNT_ACCOUNTS, Osascript
 from imsgd.sender import OSASCRIPT_PROBLEM, automation_denied
 
 OSASCRIPT_S = 10.0
 ALLOW_PROBLEM = "allow_list"
-SELF_PROBLEM = "self_handles"
 
 
 async def check_all(config: BridgeConfig, *, env: Mapping[str, str], out: TextIO) -> int:
@@ -57,26 +56,13 @@ def check_chat_db(config: BridgeConfig) -> list[BridgeProblem]:
     try:
         if database.max_rowid() == 0:
             return [problems.empty(path)]
-        return _unknown_own_handles(config, database.own_accounts())
+        return missing_own_handles(
+            AllowList.of(own=config.self_handles, others=config.allow), database.own_accounts()
+        )
     except ChatDbError as error:
         return [error.problem]
     finally:
         database.close()
-
-
-def _unknown_own_handles(config: BridgeConfig, accounts: set[str]) -> list[BridgeProblem]:
-    """Own handles that Messages never used: most likely a typing mistake."""
-    known = {normalise(account) for account in accounts} - {""}
-    strange = [handle for handle in config.self_handles if normalise(handle) not in known]
-    if not known or not strange:
-        return []
-    return [
-        BridgeProblem(
-            id=SELF_PROBLEM,
-            text=f"Messages never sent from {', '.join(strange)}.",
-            remedy=f"It knows you as {', '.join(sorted(known))}: check bridge.self_handles.",
-        )
-    ]
 
 
 async def check_osascript(config: BridgeConfig, env: Mapping[str, str]) -> list[BridgeProblem]:

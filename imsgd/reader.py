@@ -23,6 +23,7 @@ from imsgd.domain.attachments import Attachment, to_hand_on
 from imsgd.domain.freshness import Freshness
 from imsgd.domain.handles import AllowList
 from imsgd.domain.history import Repeat
+from imsgd.domain.own import SELF_PROBLEM, missing_own_handles
 from imsgd.domain.rows import Row, to_apple_ns
 from imsgd.errors import ChatDbBusyError, ChatDbError
 from imsgd.health import Health
@@ -209,6 +210,7 @@ class Reader:
         session = Session(identity, saved.rowid if continues else top)
         if top == 0:
             self._health.begin(problems.empty(self._path))
+        await self._look_for_own_handles()
         await self._resume_unsettled()
         if not continues:
             logger.warning("database replaced", extra={"rowid": top})
@@ -217,6 +219,15 @@ class Reader:
         self._session, self._opened = session, self._link.opened
         logger.info("reading", extra={"rowid": session.scanned, "continues": continues})
         return session
+
+    async def _look_for_own_handles(self) -> None:
+        found = missing_own_handles(
+            self._policy.allow, await self._link.ask(lambda db: db.own_accounts())
+        )
+        for problem in found:
+            self._health.begin(problem)
+        if not found:
+            self._health.end(SELF_PROBLEM)
 
     async def _first_start(self, identity: str, top: int) -> hearing.Place:
         """Nothing that is there already is ever acted on, also when the file is rebuilt later."""
@@ -294,7 +305,9 @@ class Reader:
                 self._keep_waiting(session, row, missing)
             case Drop(reason=Refusal.SCHEDULED):
                 pass  # the look-back finds it when its time has come
-            case Drop():
+            case Drop() as dropped:
+                if self._fresh is not None:
+                    self._sieve.refused(row, dropped, self._fresh)
                 session.done(row.rowid)
 
     async def _lacks_files(self, session: Session, row: Row) -> bool:

@@ -226,7 +226,7 @@ class Sender:
         while True:
             try:
                 await self._link.renew()
-                return await self._link.ask(lambda db: _top_of(db, chat_guid))
+                return await self._link.ask(lambda db: _top_of(db, chat_guid, self._manner.allow))
             except (ChatDbError, ChatDbBusyError) as error:
                 logger.warning("not sending without chat.db", extra={"error": error.message})
                 await asyncio.sleep(backoff.next_s())
@@ -294,7 +294,7 @@ class _Top:
     single: bool
 
 
-def _top_of(database: ChatDatabase, chat_guid: str) -> _Top:
+def _top_of(database: ChatDatabase, chat_guid: str, allow: AllowList) -> _Top:
     chat = database.chat(chat_guid)
-    single = chat is not None and chat.is_known and not chat.is_group
+    single = chat is not None and chat.is_known and not allow.is_group(chat)
     return _Top(database.max_rowid(), database.identity(), single)

@@ -9,11 +9,12 @@ from enum import Enum, auto
 from common.clock import Clock
 from common.wire.messages import BridgeProblem
 from imsgd.chatdb.link import ChatLink
-from imsgd.domain.admission import Admit
+from imsgd.domain.admission import Admit, Drop, Refusal
 from imsgd.domain.freshness import Freshness
 from imsgd.domain.fuse import BLOWN_S, LoopFuse
 from imsgd.domain.handles import SELF
 from imsgd.domain.history import PREVIEW_S, Repeat, repeats_link
+from imsgd.domain.rows import Row
 from imsgd.domain.words import fingerprint, has_reply_form
 from imsgd.health import Health
 from imsgd.inbox import Inbound, Inbox
@@ -25,6 +26,10 @@ logger = logging.getLogger(__name__)
 FUSE_PROBLEM = "loop_fuse"
 STALE_PROBLEM = "texts_not_acted_on"
 STALE_SHOWN_S = 600.0
+SERVICE_PROBLEM = "service_not_heard"
+MIXED_PROBLEM = "somebody_else_in_chat"
+REFUSED_SHOWN_S = 24 * 3600.0
+"""So long a person who may command is shown as unheard, or until a text of theirs is heard."""
 
 
 class Sifted(Enum):
@@ -48,6 +53,7 @@ class Sieve:
         self._links: dict[str, list[tuple[float, str]]] = {}
         self._stale = 0
         self._stale_until = 0.0
+        self._refused: dict[str, float] = {}
 
     async def sift(self, admitted: Admit, fresh: Freshness) -> Sifted:
         """Decide one row; a guid that has its verdict keeps it."""
@@ -62,6 +68,14 @@ class Sieve:
         await self._record(admitted, await self._repeat(admitted, fresh))
         return Sifted.DECIDED
 
+    def refused(self, row: Row, drop: Drop, fresh: Freshness) -> None:
+        """Show that somebody who may command was not heard; history is passed over in silence."""
+        if drop.sender is None or row.at < fresh.floor(self._clock.now()):
+            return
+        problem = _not_heard(drop)
+        self._refused[problem.id] = self._clock.now() + REFUSED_SHOWN_S
+        self._health.begin(problem)
+
     def refresh_problems(self) -> None:
         """Withdraw what is over; called after every poll."""
         now = self._clock.now()
@@ -70,6 +84,9 @@ class Sieve:
         if now >= self._stale_until:
             self._stale = 0
             self._health.end(STALE_PROBLEM)
+        for name in [name for name, until in self._refused.items() if now >= until]:
+            del self._refused[name]
+            self._health.end(name)
 
     async def _is_ours(self, guid: str | None) -> bool:
         if guid is None:
@@ -111,6 +128,8 @@ class Sieve:
         if verdict in (hearing.INPUT, Repeat.ECHO, Repeat.PAIR):
             self._remember_link(admitted)
         if verdict == hearing.INPUT:
+            self._refused.clear()
+            self._health.end(SERVICE_PROBLEM, MIXED_PROBLEM)
             self._inbox.put(Inbound.of(admitted, now=now))
         elif verdict == Repeat.LOOP:
             self._report_loop()
@@ -151,3 +170,19 @@ class Sieve:
             if at - when <= PREVIEW_S
         ]
         self._links[admitted.conversation] = [*kept, (at, admitted.text)]
+
+
+def _not_heard(drop: Drop) -> BridgeProblem:
+    if drop.reason is Refusal.GROUP:
+        return BridgeProblem(
+            id=MIXED_PROBLEM,
+            text=f"A text of {drop.sender} was not heard: {drop.about} is in its conversation too.",
+            remedy="If that is an address of yours, add it to bridge.allow; else write one to one.",
+        )
+    return BridgeProblem(
+        id=SERVICE_PROBLEM,
+        text=f"A text of {drop.sender} came over {drop.about or 'no known service'} and was not "
+        "acted on.",
+        remedy="Send it again as an iMessage. Over other services only `stop all` is obeyed, "
+        "because their sender can be forged.",
+    )

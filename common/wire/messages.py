@@ -17,8 +17,8 @@ class InboundMessage(Struct, frozen=True, kw_only=True):
     """A text the bridge admitted. One effect per `guid`, whatever is repeated.
 
     `reply_to` is the guid of the message it answers inline or reacts to; `tapback` one of love,
-    like, dislike, laugh, emphasise, question. `order` is the row's position in the bridge's
-    database, for 'the question came first'.
+    like, dislike, laugh, emphasise, question, sticker, or the emoji itself. `order` is the row's
+    position in the bridge's database, for 'the question came first'.
     """
 
     guid: Guid

@@ -14,9 +14,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from common.panic import CLOSING, first_line
+from common.panic import CLOSING, first_line, is_panic
 from common.wire.approvals import Decision
 from common.wire.tasks import Priority
+from hubd.domain import reactions
 from hubd.domain.codes import parse_code
 from hubd.domain.commands import (
     Answer,
@@ -79,15 +80,16 @@ def _look(topic: Topic) -> Build:
 
 
 def _answer(match: re.Match[str], _: Vocabulary) -> Command | None:
-    word = match.group("word").lower()
-    decision = Decision.APPROVE if word in _YES else Decision.DENY
+    decision = _decision(match.group("word"))
+    if decision is None:
+        return None
     rest = (match.group("rest") or "").split()
     if not rest:
         return Answer(decision)
     code = parse_code(rest[0])
     if code is None:
         return None
-    if any(parse_code(w) or w.lower() in _YES | _NO for w in rest[1:]):
+    if any(parse_code(w) or _decision(w) for w in rest[1:]):
         return Unclear("One answer at a time, please: y K7 or n K7.")
     return Answer(decision, code, " ".join(rest[1:]).rstrip(f"{CLOSING} ") or None)
 
@@ -99,8 +101,6 @@ def _cost(match: re.Match[str], _: Vocabulary) -> Command:
 
 def _stop(match: re.Match[str], _: Vocabulary) -> Command:
     arg = (match.group("arg") or "").lower().lstrip("#")
-    if arg == "all":
-        return Stop(everything=True)
     return Stop(task_id=int(arg) if arg else None)
 
 
@@ -153,14 +153,17 @@ def _in(match: re.Match[str], words: Vocabulary, work: Work) -> Work | None:
     return replace(work, project=words.projects[name], branch=match.group("branch"))
 
 
-_YES = {"y", "yes", "👍"}
-_NO = {"n", "no", "👎"}
+def _decision(word: str) -> Decision | None:
+    return _SPOKEN.get(word.lower()) or reactions.of_sign(word)
+
+
+_SPOKEN = {"y": Decision.APPROVE, "yes": Decision.APPROVE, "n": Decision.DENY, "no": Decision.DENY}
 _ANSWER = re.compile(
-    r"^(?P<word>y|yes|n|no|👍|👎)[\U0001f3fb-\U0001f3ff\ufe0f]?(?:\s+(?P<rest>.*\S))?\s*$",
+    r"^(?P<word>y|yes|n|no|[^\w\s#@!]+)(?:\s+(?P<rest>.*\S))?\s*$",
     re.IGNORECASE | re.DOTALL,
 )
 _FOLLOW_UP = re.compile(r"^#(?P<id>\d{1,9})[\s:,]+(?P<rest>.*\S)\s*$", re.DOTALL)
-_STOP = _line(r"^stop(?:\s+(?P<arg>all|#?\d{1,9}))?")
+_STOP = _line(r"^stop(?:\s+(?P<arg>#?\d{1,9}))?")
 _LONE_CLOSING = re.compile(rf"\s+[{CLOSING}]+$")
 _ID = r"#?(?P<id>\d{1,9})"
 _MAYBE_ID = r"(?:\s+#?(?P<id>\d{1,9}))?"
@@ -316,6 +319,8 @@ def parse(text: str, words: Vocabulary) -> Command:
 
 def _parse_exact(body: str, words: Vocabulary) -> Command | None:
     line = first_line(body)
+    if is_panic(line):
+        return Stop(everything=True)
     if match := _STOP.match(line):
         return _stop(match, words)
     several = len(body.splitlines()) > 1

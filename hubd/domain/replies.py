@@ -192,6 +192,13 @@ def not_decided(refused: Refused, pending: Sequence[ApprovalRecord]) -> str:
             return "That was already answered."
 
 
+def unclear_reaction(approval: ApprovalRecord, reaction: str) -> str:
+    """A reaction that may mean anything decides nothing, and its author is not left waiting."""
+    about = f"#{approval.task_id} " if approval.task_id is not None else ""
+    code = approval.code
+    return f"{about}Does {reaction} mean yes? Reply y {code} or n {code}."
+
+
 def pending_list(pending: Sequence[ApprovalRecord]) -> str:
     if not pending:
         return "Nothing waits for an answer."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from common.wire.approvals import ApprovalKind, ApprovalState, Decision
 from common.wire.messages import MessageState
 from hubd.domain import approvals as rules
-from hubd.domain import commands, replies
+from hubd.domain import commands, reactions, replies
 from hubd.domain.approvals import Pending, Refused
 from hubd.domain.commands import Command
 from hubd.domain.records import ApprovalRecord
@@ -15,8 +15,6 @@ from hubd.services.env import Env
 from hubd.services.texts import Effect, Text
 from hubd.store import approvals, conversation
 from hubd.store.transaction import Tx
-
-TAPBACKS = {"like": Decision.APPROVE, "love": Decision.APPROVE, "dislike": Decision.DENY}
 
 
 def standing(tx: Tx, approval: ApprovalRecord, chat: str) -> Pending:
@@ -44,11 +42,17 @@ def answer_text(tx: Tx, env: Env, text: Text, command: commands.Answer) -> Effec
 
 
 def answer_tapback(tx: Tx, env: Env, text: Text) -> Effect:
-    """A reaction to a question answers it; any other reaction says nothing."""
-    decision = TAPBACKS.get(text.tapback or "")
+    """A reaction to an open question answers it, or is asked about; elsewhere it says nothing."""
+    reaction = text.tapback or ""
+    decision = reactions.meaning(reaction)
     found = None if text.about_approval is None else approvals.find(tx.conn, text.about_approval)
-    if decision is None or found is None:
+    if found is None:
         return Effect()
+    if decision is None:
+        if found.state is not ApprovalState.PENDING:
+            return Effect()
+        reply = replies.unclear_reaction(found, reactions.shown(reaction))
+        return Effect(reply=reply, task_id=found.task_id)
     resolved = rules.resolve_reference(found, decision)
     return _act(tx, env, text, resolved, commands.Answer(decision), found)
 

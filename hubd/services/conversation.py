@@ -9,6 +9,7 @@ from dataclasses import replace
 import msgspec
 
 from common.clock import to_datetime, to_epoch
+from common.panic import is_panic
 from common.wire.events import Entity, Event, Pulse
 from common.wire.messages import (
     Bridge,
@@ -76,7 +77,7 @@ def receive(tx: Tx, env: Env, message: InboundMessage) -> MessageReceipt:
     known = conversation.find_guid(tx.conn, message.guid)
     if known is not None:
         return MessageReceipt(status="duplicate", task_id=known.task_id)
-    if not env.may_command(message.sender):
+    if not env.may_command(message.sender) or not _answerable(env, message):
         return MessageReceipt(status="ignored")
     conversation.see_chat(tx.conn, message.chat, message.sender, tx.now)
     row = _record(tx, message)
@@ -93,6 +94,12 @@ def receive(tx: Tx, env: Env, message: InboundMessage) -> MessageReceipt:
         files=tuple(message.files),
     )
     return MessageReceipt(status="accepted", task_id=_obey(tx, env, row, text))
+
+
+def _answerable(env: Env, message: InboundMessage) -> bool:
+    """A thread that nothing may be sent to gets no work done either: its answer would be lost
+    after it was paid for. An order to stop needs no answer."""
+    return env.may_receive(message.chat, message.sender) or is_panic(message.text)
 
 
 def say(tx: Tx, env: Env, request: SendMessage, *, key: str | None, by: str) -> MessageList:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from urllib.parse import quote
 
+from common.handles import normalise
 from imsgd.chatdb import problems
-from imsgd.chatdb.schema import Schema, probe
+from imsgd.chatdb.schema import PARTICIPANTS, Schema, probe
 from imsgd.chatdb.summary import read_summary
 from imsgd.domain.attachments import Attachment
 from imsgd.domain.rows import Chat, Row
@@ -26,6 +27,8 @@ from imsgd.typedstream import read_text
 
 _BUSY_MS = 500
 _MAX_VARIABLES = 500
+_RECENT = 2000
+"""So many of the latest messages tell which addresses are our own."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -213,12 +216,11 @@ class ChatDatabase:
     @_translated
     def chat(self, guid: str) -> Chat | None:
         rows = self._rows(
-            "SELECT guid, chat_identifier, style,"
-            " (SELECT COUNT(*) FROM chat_handle_join p WHERE p.chat_id = chat.ROWID)"
+            f"SELECT guid, chat_identifier, style, {PARTICIPANTS.format(chat='chat.ROWID')}"
             " FROM chat WHERE guid = :guid",
             {"guid": guid},
         )
-        return Chat(*rows[0]) if rows else None
+        return self._chat(*rows[0]) if rows else None
 
     @_translated
     def attachments(self, rowid: int) -> list[Attachment]:
@@ -231,14 +233,27 @@ class ChatDatabase:
 
     @_translated
     def own_accounts(self) -> set[str]:
-        """The addresses the last outgoing messages were sent from, as Messages writes them."""
-        if not self.schema.has_account:
-            return set()
-        rows = self._rows(
-            "SELECT account FROM message WHERE is_from_me = 1 AND account IS NOT NULL"
-            " ORDER BY ROWID DESC LIMIT 200"
-        )
-        return {row[0] for row in rows if isinstance(row[0], str)}
+        """The normalised addresses that the latest messages were sent from or came to."""
+        return self._own_accounts()
+
+    def _own_accounts(self) -> set[str]:
+        found: set[str] = set()
+        for column, from_me in self.schema.own_columns.items():
+            rows = self._rows(
+                f"SELECT DISTINCT {column} FROM (SELECT * FROM message ORDER BY ROWID DESC"
+                f" LIMIT {_RECENT}) WHERE COALESCE(is_from_me, 0) = {from_me}"
+                f" AND {column} IS NOT NULL"
+            )
+            found |= {normalise(row[0]) for row in rows if isinstance(row[0], str)}
+        return found - {""}
+
+    def _chat(self, guid: str, identifier: str | None, style: int | None, handles: Any) -> Chat:
+        """Who is in a chat besides the account itself. With one address there is no question."""
+        lines = handles.split("\n") if isinstance(handles, str) else []
+        addresses = {normalise(line) or line for line in lines}
+        if len(addresses) > 1:
+            addresses -= self._own_accounts() - {normalise(identifier or "")}
+        return Chat(guid, identifier, style, frozenset(addresses))
 
     def _one(self, sql: str) -> tuple[Any, ...]:
         row: tuple[Any, ...] = self._rows(sql)[0]
@@ -253,29 +268,28 @@ class ChatDatabase:
             dict(zip(self.schema.columns, values, strict=True))
             for values in self._rows(sql, values)
         ]
-        return list(_merged(records))
+        return list(self._merged(records))
 
-
-def _merged(records: Iterable[dict[str, Any]]) -> Iterator[Row]:
-    """One Row per message; the join repeats a message for each of its chats."""
-    current: dict[str, Any] | None = None
-    chats: list[Chat] = []
-    for record in records:
-        if current is not None and record["rowid"] != current["rowid"]:
-            yield _row(current, chats)
-            chats = []
-        current = record
-        if record["chat_guid"] is not None:
-            chats.append(
-                Chat(
-                    record["chat_guid"],
-                    record["chat_identifier"],
-                    record["chat_style"],
-                    record["chat_participants"],
+    def _merged(self, records: Iterable[dict[str, Any]]) -> Iterator[Row]:
+        """One Row per message; the join repeats a message for each of its chats."""
+        current: dict[str, Any] | None = None
+        chats: list[Chat] = []
+        for record in records:
+            if current is not None and record["rowid"] != current["rowid"]:
+                yield _row(current, chats)
+                chats = []
+            current = record
+            if record["chat_guid"] is not None:
+                chats.append(
+                    self._chat(
+                        record["chat_guid"],
+                        record["chat_identifier"],
+                        record["chat_style"],
+                        record["chat_handles"],
+                    )
                 )
-            )
-    if current is not None:
-        yield _row(current, chats)
+        if current is not None:
+            yield _row(current, chats)
 
 
 def _row(record: dict[str, Any], chats: list[Chat]) -> Row:

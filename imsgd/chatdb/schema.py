@@ -63,7 +63,17 @@ _OPTIONAL = {
     "thread_guid": "thread_originator_guid",
     "reply_to_guid": "reply_to_guid",
 }
+PARTICIPANTS = (
+    "(SELECT group_concat(p_h.id, char(10)) FROM chat_handle_join p"
+    " JOIN handle p_h ON p_h.ROWID = p.handle_id WHERE p.chat_id = {chat})"
+)
+"""The addresses of a chat's participants, one per line."""
 _NUMBERS = ("item_type", "associated_type", "error")
+
+
+_OWN = {"account": 1, "destination_caller_id": 0}
+"""Columns with one of our own addresses, and the direction (`is_from_me`) in which they hold it.
+Not `last_addressed_handle`: other people's numbers were found in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,8 @@ class Schema:
     has_date_index: bool
     attachment_select: str | None
     """None where the tables for attachments have another shape."""
-    has_account: bool
+    own_columns: dict[str, int]
+    """The columns that say which of our own addresses a message used, by direction."""
 
     @property
     def by_date(self) -> str:
@@ -97,7 +108,7 @@ def probe(connection: sqlite3.Connection) -> Schema:
         columns=names,
         has_date_index="message_idx_date" in indexes,
         attachment_select=_attachment_select(connection),
-        has_account="account" in tables["message"],
+        own_columns={name: mine for name, mine in _OWN.items() if name in tables["message"]},
     )
 
 
@@ -140,9 +151,7 @@ def _expressions(present: set[str]) -> tuple[tuple[str, ...], list[str]]:
         "chat_guid": "c.guid",
         "chat_identifier": "c.chat_identifier",
         "chat_style": "c.style",
-        "chat_participants": (
-            "(SELECT COUNT(*) FROM chat_handle_join p WHERE p.chat_id = c.ROWID)"
-        ),
+        "chat_handles": PARTICIPANTS.format(chat="c.ROWID"),
     }
     return tuple(fields), [f"{expression} AS {name}" for name, expression in fields.items()]
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from common.handles import address_of
+from common.panic import is_panic
 from imsgd.domain.handles import AllowList
-from imsgd.domain.rows import URL_BALLOON, Chat, Row
+from imsgd.domain.rows import STYLE_DIRECT, URL_BALLOON, Chat, Row
 from imsgd.domain.words import visible
 
 TAPBACKS = {
@@ -20,10 +22,12 @@ TAPBACKS = {
     2003: "laugh",
     2004: "emphasise",
     2005: "question",
+    2007: "sticker",
 }
 _EMOJI_TAPBACK = 2006
-_EMOJI_MEANINGS = {"👍": "like", "👎": "dislike", "❤": "love", "❓": "question"}
-_VARIATION_SELECTOR = "\ufe0f"
+_MAX_EMOJI = 32
+HEARD_SERVICES = frozenset({"imessage", "imessagelite"})
+"""By satellite Messages writes `iMessageLite`; it is as much bound to the account as iMessage."""
 
 
 class Missing(StrEnum):
@@ -76,6 +80,9 @@ class Wait:
 @dataclass(frozen=True, slots=True)
 class Drop:
     reason: Refusal
+    about: str | None = None
+    """What its author, who may command, has to be told: the service, or who else is in the chat."""
+    sender: str | None = None
 
 
 Verdict = Admit | Wait | Drop
@@ -90,9 +97,16 @@ def judge(row: Row, allow: AllowList, *, now: float) -> Verdict:
     where = _conversation(row, allow)
     if not isinstance(where, _Place):
         return where
+    if (row.service or "").casefold() not in HEARD_SERVICES and not _is_order_to_stop(row):
+        return Drop(Refusal.SERVICE, about=row.service or None, sender=where.sender)
     if row.associated_type:
         return _reaction(row, where)
     return _message(row, where)
+
+
+def _is_order_to_stop(row: Row) -> bool:
+    """The one order that is obeyed over any service: a forged one costs nothing but time."""
+    return not row.associated_type and is_panic(visible(row.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +117,23 @@ class _Place:
 
 
 def _conversation(row: Row, allow: AllowList) -> _Place | Wait | Drop:
-    if any(chat.is_group for chat in row.chats):
+    if any(chat.is_marked_group for chat in row.chats):
         return Drop(Refusal.GROUP)
+    if mixed := [chat for chat in row.chats if allow.is_group(chat)]:
+        return _mixed(row, mixed[0], allow)
     if not row.chats or not all(chat.is_known for chat in row.chats):
         return Wait(Missing.CHAT)
     if row.service is None:
         return Wait(Missing.SERVICE)
-    if row.service != "iMessage":
-        return Drop(Refusal.SERVICE)
     return _one_to_one(row, row.chats[0], allow)
+
+
+def _mixed(row: Row, chat: Chat, allow: AllowList) -> Drop:
+    """A chat that Messages calls one-to-one and in which somebody else is as well."""
+    heard = chat.style == STYLE_DIRECT and not row.from_me and allow.is_listed(row.handle)
+    if not heard or not allow.is_listed(chat.identifier):
+        return Drop(Refusal.GROUP)
+    return Drop(Refusal.GROUP, ", ".join(sorted(allow.strangers_in(chat))), row.handle)
 
 
 def _one_to_one(row: Row, chat: Chat, allow: AllowList) -> _Place | Wait | Drop:
@@ -123,21 +145,28 @@ def _one_to_one(row: Row, chat: Chat, allow: AllowList) -> _Place | Wait | Drop:
         # With oneself either copy may be the only one, so the direction says nothing here.
         if not row.from_me and row.handle is not None and not allow.is_own(row.handle):
             return Drop(Refusal.STRANGER)
-        return _Place(chat.guid, conversation, address)
+        return _Place(_answered_at(chat, address, allow), conversation, address)
     if row.from_me:
         return Drop(Refusal.OWN)
     if row.handle is None:
         return Wait(Missing.SENDER)
     if not allow.is_listed(row.handle):
         return Drop(Refusal.STRANGER)
-    return _Place(chat.guid, conversation, row.handle)
+    return _Place(_answered_at(chat, address, allow), conversation, row.handle)
+
+
+def _answered_at(chat: Chat, address: str, allow: AllowList) -> str:
+    """Where a reply goes: the chat, or its bare address where the chat's guid names another
+    service or nobody (`SMS;-;+1555…`), to which nothing could be sent."""
+    named = address_of(chat.guid)
+    return chat.guid if named is not None and allow.is_listed(named) else address
 
 
 def _reaction(row: Row, place: _Place) -> Admit | Drop:
     tapback = TAPBACKS.get(row.associated_type)
     if row.associated_type == _EMOJI_TAPBACK:
-        emoji = (row.associated_emoji or "").replace(_VARIATION_SELECTOR, "")
-        tapback = _EMOJI_MEANINGS.get(emoji)
+        # What an emoji means is the hub's to say; all that is not on its own words is ignored.
+        tapback = (row.associated_emoji or "").strip()[:_MAX_EMOJI] or "emoji"
     target = target_of(row.associated_guid)
     if tapback is None or target is None:
         return Drop(Refusal.REACTION)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from common.handles import address_of, normalise
+from imsgd.domain.rows import Chat
 
 
 def is_address(handle: str) -> bool:
@@ -45,6 +46,35 @@ class AllowList:
         address = address_of(chat)
         return address is not None and self.is_listed(address)
 
+    def strangers_in(self, chat: Chat) -> frozenset[str]:
+        """Who else is in a chat: addresses that are neither ours nor an allowed person's.
+
+        A number without its country code is the same person's when the digits agree.
+        """
+        listed = self.own | self.others
+        return frozenset(
+            address
+            for address in chat.addresses
+            if address not in listed and not any(_same_number(address, one) for one in listed)
+        )
+
+    def is_group(self, chat: Chat) -> bool:
+        """More than one other person, whatever rows each of them has.
+
+        A lone participant is judged by its address like any sender, not called a group."""
+        return chat.is_marked_group or (len(chat.addresses) > 1 and bool(self.strangers_in(chat)))
+
     def conversation(self, address: str) -> str:
         """The key under which own sends are remembered: all chats with oneself are one."""
         return SELF if self.is_own(address) else normalise(address)
+
+
+_LOCAL_DIGITS = 7
+"""A number written without its country code has at least so many digits."""
+
+
+def _same_number(written: str, listed: str) -> bool:
+    """Only for counting who is in a chat; who may command is compared letter by letter."""
+    if written.startswith("+") or not listed.startswith("+") or len(written) < _LOCAL_DIGITS:
+        return False
+    return written.isdecimal() and listed.endswith(written.lstrip("0"))

@@ -48,7 +48,7 @@ def _is_it(row: Row, wanted: Wanted, allow: AllowList) -> bool:
 def _is_in(row: Row, conversation: str, allow: AllowList) -> bool:
     return any(
         chat.identifier is not None
-        and not chat.is_group
+        and not allow.is_group(chat)
         and allow.conversation(chat.identifier) == conversation
         for chat in row.chats
     )

@@ -35,11 +35,15 @@ class Chat:
     guid: str
     identifier: str | None
     style: int | None
-    participants: int = 0
+    addresses: frozenset[str] = frozenset()
+    """The normalised addresses of its participants. One person has a row for each service, and
+    the account's own addresses may be among them; those are left out where chat.db tells them."""
 
     @property
-    def is_group(self) -> bool:
-        return self.style == STYLE_GROUP or ";+;" in self.guid or self.participants > 1
+    def is_marked_group(self) -> bool:
+        """What Messages itself calls a group; whether a one-to-one chat holds somebody else is
+        told by its addresses (`AllowList.is_group`)."""
+        return self.style == STYLE_GROUP or ";+;" in self.guid
 
     @property
     def is_known(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from imsgd.simulated.store import NewRow
-from tests.contract.imsgd.bench import OWNER, OWNER_CHAT, STRANGER, Bench, until
+from tests.contract.imsgd.bench import OWNER, OWNER_CHAT, SELF, STRANGER, Bench, until
 
 
 async def test_what_the_owner_of_the_mac_writes_to_somebody_is_no_input(bench: Bench) -> None:
@@ -20,14 +20,53 @@ async def test_what_the_owner_of_the_mac_writes_to_somebody_is_no_input(bench: B
 
 
 async def test_a_spoofable_service_is_not_heard(bench: Bench) -> None:
-    """AC7"""
+    """AC7: and its author, who may command, is shown as unheard until a text is heard again."""
     await bench.start()
-    for service in ("SMS", "RCS", "iMessageLite"):
+    for service in ("SMS", "RCS"):
         await bench.world.text("wipe everything", service=service)
-    await bench.world.text("after")
-    await bench.hub.heard("after")
-    assert bench.hub.texts == ["after"]
+    await bench.hub.until(lambda: bench.hub.problems == ["service_not_heard"])
+    assert f"{OWNER} came over" in bench.hub.reports[-1]["problems"][0]["text"]
+    await bench.world.text("after", service="iMessageLite")
+    await bench.world.text("stop all", service="SMS")
+    await bench.hub.heard("after", "stop all")
+    assert bench.hub.texts == ["after", "stop all"]
     assert bench.calls == []
+    await bench.hub.until(lambda: bench.hub.problems == [])
+
+
+async def test_one_person_in_a_chat_under_several_addresses_is_heard(bench: Bench) -> None:
+    """Messages keeps a handle row for each service, and one for the account's own address."""
+    store = bench.world.store
+    chat = store.direct_chat(OWNER)
+    for service in ("SMS", "RCS"):
+        store.execute("INSERT INTO handle (id, service) VALUES (?, ?)", (OWNER, service))
+    store.execute(
+        "INSERT OR IGNORE INTO chat_handle_join SELECT c.ROWID, h.ROWID FROM chat c, handle h"
+        " WHERE c.guid = ? AND h.id = ?",
+        (chat, OWNER),
+    )
+    own = "macs.own@example.com"
+    columns = {"account": f"E:{own}", "is_sent": 1}
+    sent = NewRow("hello", time.time() - 9999, from_me=True, columns=columns)
+    store.join(store.insert(sent), store.direct_chat(STRANGER))
+    store._join_handle(chat, own)
+    await bench.start()
+    await bench.world.text("do you hear me?", chat=chat)
+    [message] = await bench.hub.heard("do you hear me?")
+    item = await bench.hub.say(message["chat"], "#1 I do")
+    assert (await bench.hub.outcome(item))["outcome"] == "sent"
+
+
+async def test_an_address_of_our_own_that_is_not_configured_is_named(self_bench: Bench) -> None:
+    store = self_bench.world.store
+    columns = {"account": "E:other@example.com"}
+    sent = NewRow("hello", time.time() - 9999, from_me=True, columns=columns)
+    store.join(store.insert(sent), store.direct_chat(STRANGER))
+    await self_bench.start()
+    await self_bench.hub.until(lambda: self_bench.hub.problems == ["self_handles"])
+    text = self_bench.hub.reports[-1]["problems"][0]["text"]
+    assert "other@example.com" in text
+    assert SELF not in text
 
 
 async def test_strangers_and_groups_get_no_answer_at_all(bench: Bench) -> None:

@@ -80,6 +80,13 @@ async def test_a_stranger_gets_no_task_no_reply_and_no_trace(hub: Hub, sender: s
         assert await hub.rows(f"SELECT count(*) FROM {table}") == [(0,)]
 
 
+async def test_a_thread_that_may_not_be_answered_gets_no_work_done(hub: Hub) -> None:
+    elsewhere = "iMessage;-;+15550001111"
+    assert (await hub.text("tidy", chat=elsewhere)).status == "ignored"
+    assert await hub.rows("SELECT count(*) FROM tasks") == [(0,)]
+    assert (await hub.text("stop everything", chat=elsewhere)).status == "accepted"
+
+
 async def test_the_owners_number_is_recognised_however_it_is_written(hub: Hub) -> None:
     assert (await hub.text("tidy", sender="+49 151 1234567")).status == "accepted"
 

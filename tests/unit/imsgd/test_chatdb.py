@@ -44,13 +44,13 @@ def test_a_row_reads_the_same_on_every_release(store: MessageStore, database: Ch
     store.join(written, chat)
     [row] = database.after(0, limit=10)
     [joined] = row.chats
-    assert (joined.guid, joined.identifier, joined.style, joined.participants) == (
+    assert (joined.guid, joined.identifier, joined.style, joined.addresses) == (
         chat,
         FRIEND,
         45,
-        1,
+        {FRIEND},
     )
-    assert not joined.is_group
+    assert not joined.is_marked_group
 
 
 def test_every_commit_of_another_changes_the_version(
@@ -92,7 +92,7 @@ def test_rows_in_several_chats_come_once(store: MessageStore, database: ChatData
     store.join(written, store.direct_chat(FRIEND))
     store.join(written, store.group_chat("chat1", [FRIEND, "+15555550177"]))
     [row] = database.after(0, limit=1)
-    assert [chat.is_group for chat in row.chats] == [False, True]
+    assert [chat.is_marked_group for chat in row.chats] == [False, True]
 
 
 def test_looking_back_finds_rows_by_date_whatever_their_number(

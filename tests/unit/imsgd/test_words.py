@@ -43,13 +43,28 @@ def test_placeholders_are_no_words() -> None:
     assert visible(None) == ""
 
 
-@pytest.mark.parametrize("text", ["stop all", "Stop  All", "STOP ALL!", "\ufffcstop all.\nplease"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stop all",
+        "Stop  All",
+        "STOP ALL!",
+        "\ufffcstop all.\nplease",
+        "stop everything",
+        "Stop everything now!",
+        "stop all, please",
+        "stop it all",
+        "cancel everything",
+        "“Stop all.”",
+    ],
+)
 def test_the_panic_word_is_recognised(text: str) -> None:
     assert is_panic(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["stop", "stop 42", "please stop all", "stop all tests", "stopall"]
+    "text",
+    ["stop", "stop 42", "please stop all", "stop all tests", "stopall", "stop please", "all", ""],
 )
 def test_other_words_are_no_panic(text: str) -> None:
     assert not is_panic(text)
