@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import BindingType
+from textual.command import CommandPalette
+from textual.events import Event, InputEvent
 from textual.signal import Signal
 from textual.theme import BUILTIN_THEMES
 from textual.worker import WorkerFailed
@@ -20,6 +22,7 @@ from common.clock import Clock
 from common.errors import ConfigError, MeshError
 from common.link import Followed
 from tui import modes, themes
+from tui.gate import KeyGate, Shown
 from tui.hub import Hub
 from tui.keys import EVERYWHERE, bindings_for
 from tui.orders import Order
@@ -28,6 +31,7 @@ from tui.state.link import LinkState
 from tui.state.needs import needs
 from tui.state.orders import OrderLog
 from tui.state.store import ORDERS, Ref, Store
+from tui.state.typing import Pace
 from tui.stylesheet import LazyStylesheet
 from tui.terminal import Terminal, Traits
 from tui.verbs import Verbs
@@ -82,6 +86,7 @@ class MeshApp(App[None]):
         notify: bool = True,
         own_signals: bool = False,
         flush_s: float = FLUSH_S,
+        pace: Pace | None = None,
         on_shown: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
@@ -92,6 +97,10 @@ class MeshApp(App[None]):
         self.store = Store.empty()
         self.orders = OrderLog()
         self.verbs = Verbs(self)
+        self.gate = KeyGate(
+            self, deliver=super().on_event, opening=self._opening, what=self._what_is_shown,
+            pace=pace,
+        )  # fmt: skip
         self.remapped: Mapping[str, str] = keymap or {}
         self.changes: Signal[frozenset[Ref]] = Signal(self, "changes")
         self.no_token = False
@@ -130,6 +139,7 @@ class MeshApp(App[None]):
     def on_mount(self) -> None:
         self.set_keymap(dict(self.remapped))
         self.store.link_started(self.clock.now())
+        self.run_worker(self.gate.run(), name="keys", group="keys", exit_on_error=True)
         self.run_worker(self._follow(), name="follow", group="follow", exit_on_error=True)
         self.set_interval(TICK_S, self._tick, name="tick")
         if self._own_signals:
@@ -158,6 +168,26 @@ class MeshApp(App[None]):
     def _fatal_error(self) -> None:
         """Leave without printing the traceback: it shows the values of variables."""
         self._close_messages_no_wait()
+
+    # -- keys -----------------------------------------------------------------------------
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, InputEvent) and not self.screen_stack:
+            return  # between two modes there is no screen it could be meant for
+        if event.is_forwarded or not self.gate.take(event):
+            await super().on_event(event)
+
+    def _opening(self) -> bool:
+        if self.verbs.opening or not self.screen_stack:
+            return True
+        group = CommandPalette._GATHER_COMMANDS_GROUP
+        return isinstance(self.screen, CommandPalette) and any(
+            worker.group == group and not worker.is_finished for worker in self.workers
+        )
+
+    def _what_is_shown(self) -> Shown:
+        stack = self.screen_stack
+        return id(stack[-1]) if stack else None, self.verbs.subject_shown()
 
     # -- following ------------------------------------------------------------------------
 
@@ -199,6 +229,7 @@ class MeshApp(App[None]):
         if changed:
             self._welcome_or_not()
             self.changes.publish(changed)
+            self.gate.look()
             if self._terminal is not None:
                 found = needs(self.store, self.store.now(self.clock.now()))
                 self._terminal.show(self.store, found, focused=self.app_focus)

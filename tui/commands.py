@@ -10,7 +10,6 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.fuzzy import Matcher
 
-from tui import orders
 from tui.keys import EVERYWHERE, actions_for, shown_keys
 from tui.state import words
 from tui.state.plain import one_line
@@ -79,7 +78,9 @@ class MeshCommands(Provider):
                 )
 
     def _say(self, line: str) -> None:
-        self.control.place_order(orders.say(line, None, self.control.new_key()))
+        order = self.control.verbs.say(line, None)
+        if order is not None:
+            self.control.place_order(order)
 
 
 def _highlighted(text: str, matcher: Matcher) -> Content:

@@ -16,6 +16,7 @@ from tui.state.orders import OrderLog
 from tui.state.store import Ref, Store
 
 if TYPE_CHECKING:
+    from tui.gate import KeyGate
     from tui.verbs import Verbs
     from tui.widgets.palette import Palette
 
@@ -29,6 +30,7 @@ class Control(Protocol):
     zone: tzinfo | None
     hub: Hub
     verbs: Verbs
+    gate: KeyGate
     remapped: Mapping[str, str]
     changes: Signal[frozenset[Ref]]
     no_token: bool

@@ -54,6 +54,7 @@ def _run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 
     from tui.app import MeshApp
     from tui.keys import keymap
+    from tui.state.typing import Pace
     from tui.terminal import CLEAR, Traits
 
     traits = Traits.of(env)
@@ -66,6 +67,7 @@ def _run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
         traits=traits,
         notify=loaded.config.tui.notify,
         own_signals=True,
+        pace=Pace(),
         on_shown=collect_again,
     )
     app.run()

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Hashable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from textual.worker import Worker, get_current_worker
 
 from common.wire.approvals import Approval, ApprovalKind, Decision, Risk
 from common.wire.nodes import Account, AccountState, BreakerState, Node
 from common.wire.tasks import LIVE_STATES, TERMINAL_STATES, Task
 from tui import orders, themes
 from tui.control import Control
+from tui.gate import TOGETHER
 from tui.keys import BY_ID
+from tui.orders import Order
 from tui.state import confirmations
 from tui.state.needs import needs
 from tui.state.nodes import account_troubles
 from tui.state.store import Ref
 
 if TYPE_CHECKING:
+    from textual.screen import Screen
+
     from tui.screens.base import MeshScreen
 
+R = TypeVar("R")
 
 WITHOUT_HUB = frozenset({"help", "quit", "theme", "back"})
 
@@ -33,6 +40,7 @@ class Verbs:
         self._number = 0
         self._moving = asyncio.Lock()
         self._unsent: dict[int | None, str] = {}
+        self._opening: set[Worker[None]] = set()
 
     def run(self, action_id: str) -> None:
         if not self.control.store.loaded and action_id not in WITHOUT_HUB:
@@ -121,7 +129,14 @@ class Verbs:
         elif approval.risk is Risk.HIGH:
             self._later(self._approve_risky(approval))
         else:
+            self._decide(lambda: self._approve(approval))
+
+    def _approve(self, approval: Approval) -> None:
+        """What was shown when the key was pressed, if it still waits."""
+        if approval.id in self.control.store.pending:
             self.control.place_order(orders.answer(approval, Decision.APPROVE))
+        else:
+            self.control.tell(f"{approval.code} has been answered in the meantime.")
 
     def deny(self) -> None:
         approval = self._approval(self._screen)
@@ -133,7 +148,7 @@ class Verbs:
     async def _choose(self, approval: Approval) -> None:
         from tui.screens.dialogs import ChoiceDialog
 
-        choice = await self.control.textual.push_screen_wait(ChoiceDialog(approval))
+        choice = await self._answer_to(ChoiceDialog(approval))
         if choice:
             self.control.place_order(orders.answer(approval, Decision.APPROVE, choice=choice))
 
@@ -141,13 +156,13 @@ class Verbs:
         from tui.screens.dialogs import TypedDialog
 
         asked = confirmations.risky(approval)
-        if await self.control.textual.push_screen_wait(TypedDialog(asked, approval.code)):
+        if await self._answer_to(TypedDialog(asked, approval.code)):
             self.control.place_order(orders.answer(approval, Decision.APPROVE))
 
     async def _deny(self, approval: Approval) -> None:
         from tui.screens.dialogs import NoteDialog
 
-        note = await self.control.textual.push_screen_wait(NoteDialog(confirmations.deny(approval)))
+        note = await self._answer_to(NoteDialog(confirmations.deny(approval)))
         if note is not None:
             self.control.place_order(orders.answer(approval, Decision.DENY, note=note or None))
 
@@ -176,7 +191,7 @@ class Verbs:
         about = continue_of.id if continue_of else None
         written = self._unsent.get(about, "")
         dialog = NewTaskDialog(self.control.store, continue_of, written)
-        body = await self.control.textual.push_screen_wait(dialog)
+        body = await self._answer_to(dialog)
         self._unsent[about] = dialog.written
         if body is not None:
             order = orders.submit(body, self.control.new_key())
@@ -213,9 +228,12 @@ class Verbs:
         if not tasks:
             self.control.tell("Nothing to retry here: select a finished task.")
         elif len(tasks) == 1:
-            self.control.place_order(orders.retry(tasks[0], self.control.new_key()))
+            self._decide(partial(self._retry_one, tasks[0]))
         else:
             self._later(self._retry(tasks))
+
+    def _retry_one(self, task: Task) -> None:
+        self.control.place_order(orders.retry(task, self.control.new_key()))
 
     async def _retry(self, tasks: list[Task]) -> None:
         if await self._ask(confirmations.retry(tasks)):
@@ -240,6 +258,14 @@ class Verbs:
         else:
             self.control.tell("Nothing to copy here.")
 
+    def say(self, text: str, chat: str | None) -> Order | None:
+        """The order to take `text` as if it came by message; None when its line was not yet to be
+        seen when enter was pressed."""
+        if not self.control.gate.stood():
+            self.control.tell(TOGETHER)
+            return None
+        return orders.say(text, chat, self.control.new_key())
+
     # -- nodes and mesh -------------------------------------------------------------------
 
     def drain(self) -> None:
@@ -256,16 +282,16 @@ class Verbs:
 
         live = len(self.control.store.live.get(node.name, ()))
         asked = confirmations.drain(node, live)
-        note = await self.control.textual.push_screen_wait(NoteDialog(asked))
+        note = await self._answer_to(NoteDialog(asked))
         if note is not None:
             self.control.place_order(orders.drain(node, note or None))
 
     def resume(self) -> None:
         node, account = self._node(self._screen), self._paused_account(self._screen)
         if node is not None and node.draining:
-            self.control.place_order(orders.resume(node.name))
+            self._decide(lambda: self.control.place_order(orders.resume(node.name)))
         elif account is not None:
-            self.control.place_order(orders.resume_account(account))
+            self._decide(lambda: self.control.place_order(orders.resume_account(account)))
         else:
             self.control.tell("Nothing to resume here: select a draining node or paused account.")
 
@@ -282,7 +308,7 @@ class Verbs:
 
     def hold(self) -> None:
         if self.control.store.folded.hold.on:
-            self.control.place_order(orders.hold(False))
+            self._decide(lambda: self.control.place_order(orders.hold(False)))
         else:
             self._later(self._hold())
 
@@ -291,7 +317,7 @@ class Verbs:
 
         counts = self.control.store.counts
         asked = confirmations.hold(sum(counts[state] for state in LIVE_STATES))
-        note = await self.control.textual.push_screen_wait(NoteDialog(asked))
+        note = await self._answer_to(NoteDialog(asked))
         if note is not None:
             self.control.place_order(orders.hold(True, note or None))
 
@@ -302,7 +328,7 @@ class Verbs:
         from tui.screens.dialogs import TypedDialog
 
         asked = confirmations.stop_all(self.control.store.counts)
-        if await self.control.textual.push_screen_wait(TypedDialog(asked, "stop all")):
+        if await self._answer_to(TypedDialog(asked, "stop all")):
             self.control.place_order(orders.say("stop all", None, self.control.new_key()))
 
     # -- going about ----------------------------------------------------------------------
@@ -392,10 +418,61 @@ class Verbs:
     async def _ask(self, asked: confirmations.Asking) -> bool:
         from tui.screens.dialogs import ConfirmDialog
 
-        answer = await self.control.textual.push_screen_wait(ConfirmDialog(asked))
-        return answer is True
+        return await self._answer_to(ConfirmDialog(asked)) is True
+
+    # -- keys -----------------------------------------------------------------------------
+
+    @property
+    def opening(self) -> bool:
+        """Whether a screen was asked for that is not pushed yet."""
+        return bool(self._opening)
+
+    def subject_shown(self) -> Hashable:
+        """What a deciding key would answer now; another question under the same line differs."""
+        from textual.command import CommandPalette
+
+        from tui.screens.base import MeshScreen
+
+        stack = self.control.textual.screen_stack
+        if stack and isinstance(stack[-1], CommandPalette):
+            stack = stack[:-1]
+        screen = stack[-1] if stack else None
+        if not isinstance(screen, MeshScreen) or not screen.is_mounted:
+            return None
+        approval = self._approval(screen)
+        return screen.subject(), approval and (approval.id, approval.digest)
+
+    def _decide(self, act: Callable[[], None]) -> None:
+        """Do what needs no second question, if the key for it was meant: see `tui.state.typing`."""
+        if not self.control.gate.stood():
+            self.control.tell(TOGETHER)
+        elif self.control.gate.surely_alone:
+            act()
+        else:
+            self.control.textual.run_worker(self._when_alone(act), name="decide", group="decide")
+
+    async def _when_alone(self, act: Callable[[], None]) -> None:
+        if await self.control.gate.alone():
+            act()
+        else:
+            self.control.tell(TOGETHER)
+
+    async def _answer_to(self, dialog: Screen[R]) -> R | None:
+        """Push a dialog and wait for its answer; keys wait only until it is on the screen."""
+        answer = self.control.textual.push_screen(dialog, wait_for_dismiss=True)
+        self._opening.discard(get_current_worker())
+        return await asyncio.shield(answer)
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         """In a worker, because it waits for a dialog."""
         self._number += 1
-        self.control.textual.run_worker(work, name="verb", group=f"verb-{self._number}")
+        worker = self.control.textual.run_worker(
+            self._tracked(work), name="verb", group=f"verb-{self._number}"
+        )
+        self._opening.add(worker)
+
+    async def _tracked(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        finally:
+            self._opening.discard(get_current_worker())

@@ -19,6 +19,7 @@ from common.wire.messages import Bridge, Message, MessageList, SendMessage
 from common.wire.nodes import Account, DrainNode, Node, OutputLine
 from common.wire.tasks import SubmitTask, Task, TaskDetail, TaskState, Why
 from tui.app import MeshApp
+from tui.state.typing import Pace
 
 NOW = datetime(2026, 5, 4, 14, 5, 30, tzinfo=UTC)
 
@@ -228,7 +229,7 @@ _PAST = {"approve": "approved", "deny": "denied"}
 
 def stage(
     hub: Any = None, *, theme: str = "mesh-dark", keymap: Mapping[str, str] | None = None,
-    clock: StillClock | None = None,
+    clock: StillClock | None = None, pace: Pace | None = None,
 ) -> MeshApp:  # fmt: skip
     """The app on a scripted hub, showing `busy()` when nothing else is given."""
     numbers = iter(range(1, 1000))
@@ -236,6 +237,7 @@ def stage(
         hub if hub is not None else ScriptedHub(busy(), LinkUp()),
         clock=clock or StillClock(), zone=UTC, theme=theme, keymap=keymap,
         new_key=lambda: f"key-{next(numbers)}", flush_s=0.02,
+        pace=pace,
     )  # fmt: skip
     app.animation_level = "none"
     return app

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Input
 
-from tui import orders
 from tui.keys import CONVERSATION
 from tui.screens.base import MeshScreen, screen_bindings
 from tui.state.plain import one_line
@@ -71,9 +70,9 @@ class ConversationScreen(MeshScreen):
     @on(Input.Submitted, "#say")
     def say(self, event: Input.Submitted) -> None:
         text = event.value.strip()
-        if text:
+        order = self.control.verbs.say(text, self.chat) if text else None
+        if order is not None:
             event.input.value = ""
-            order = orders.say(text, self.chat, self.control.new_key())
             self.control.place_order(order.then(partial(self._said, text)))
 
     def _said(self, text: str, confirmed: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,6 +16,10 @@ from textual.widgets.option_list import Option
 from common.wire.approvals import Approval
 from tui.state.confirmations import Asking
 from tui.state.plain import exposed, one_line
+
+if TYPE_CHECKING:
+    from tui.control import Control
+    from tui.gate import KeyGate
 
 R = TypeVar("R")
 
@@ -50,6 +54,21 @@ class Dialog(ModalScreen[R | None], Generic[R]):
         yield Button(Content(self.asking.yes), id="yes", compact=True)
         yield Button(Content("leave it"), id="no", compact=True)
 
+    def finish_with(self, answer: R) -> None:
+        """Close with an answer, if the dialog was there to be read when the key was pressed."""
+        if self._gate.stood():
+            self.dismiss(answer)
+        else:
+            self.press_again()
+
+    def press_again(self) -> None:
+        """Say that the key was not taken for an answer."""
+        self.query_one("#box").border_subtitle = Content("press it again")
+
+    @property
+    def _gate(self) -> KeyGate:
+        return cast("Control", self.app).gate
+
     def action_leave(self) -> None:
         self.dismiss(None)
 
@@ -73,8 +92,19 @@ class ConfirmDialog(Dialog[bool]):
         yield Button(Content("n  leave it"), id="no", compact=True)
 
     @on(Button.Pressed, "#yes")
-    def action_yes(self) -> None:
-        self.dismiss(True)
+    async def action_yes(self) -> None:
+        if not self._gate.stood():
+            self.press_again()
+        elif self._gate.surely_alone:
+            self.dismiss(True)
+        else:
+            self.run_worker(self._when_alone(), group="decide")
+
+    async def _when_alone(self) -> None:
+        if not await self._gate.alone():
+            self.press_again()
+        elif self.is_current:
+            self.dismiss(True)
 
 
 class NoteDialog(Dialog[str]):
@@ -92,7 +122,7 @@ class NoteDialog(Dialog[str]):
     @on(Input.Submitted)
     @on(Button.Pressed, "#yes")
     def finish(self) -> None:
-        self.dismiss(self.query_one("#note", Input).value.strip())
+        self.finish_with(self.query_one("#note", Input).value.strip())
 
 
 class TypedDialog(Dialog[bool]):
@@ -112,7 +142,7 @@ class TypedDialog(Dialog[bool]):
     def finish(self) -> None:
         field = self.query_one("#word", Input)
         if field.value.strip().lower() == self.word.lower():
-            self.dismiss(True)
+            self.finish_with(True)
         else:
             field.add_class("-wrong")
             field.focus()
@@ -140,15 +170,15 @@ class ChoiceDialog(Dialog[str]):
 
     @on(OptionList.OptionSelected)
     def choose(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(self.choices[event.option_index])
+        self.finish_with(self.choices[event.option_index])
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#yes")
     def finish(self) -> None:
         own = self.query_one("#own", Input).value.strip()
         if own:
-            self.dismiss(own)
+            self.finish_with(own)
         elif self.choices:
             chosen = self.query_one(OptionList).highlighted
             if chosen is not None:
-                self.dismiss(self.choices[chosen])
+                self.finish_with(self.choices[chosen])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -17,6 +17,9 @@ from tui.errors import TuiError
 from tui.state.drafts import ASK_FIRST, BY_POLICY, NO_QUESTION, Draft
 from tui.state.plain import one_line
 from tui.state.store import Store
+
+if TYPE_CHECKING:
+    from tui.control import Control
 
 
 class NewTaskDialog(ModalScreen[SubmitTask | None]):
@@ -116,6 +119,10 @@ class NewTaskDialog(ModalScreen[SubmitTask | None]):
 
     @on(Button.Pressed, "#yes")
     def action_send(self) -> None:
+        if not cast("Control", self.app).gate.stood():
+            fault = "That came before this was on the screen: press it again to send."
+            self.query_one("#fault", Static).update(Content(fault))
+            return
         try:
             self.dismiss(self.draft().request())
         except TuiError as error:
