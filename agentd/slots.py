@@ -1,4 +1,4 @@
-"""Slots and the claims that fill them. Only free slots are ever asked for."""
+"""Slots and the claims that fill them. Only free slots are ever asked for, and orders always."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Slots:
     async def kill(self, fence: int) -> None:
         """A kill order; one for an attempt that is not here is answered with its end."""
         if (attempt := self._running.get(fence)) is not None:
-            attempt.stop(Stop(Reason.CANCELLED, "cancelled"))
+            attempt.stop(Stop(Reason.CANCELLED, "cancelled"), hurry=True)
         elif fence not in self._spool.fences():
             error = "nothing of this attempt runs here"
             self._spool.put(fence, PostResult(outcome=Outcome.KILLED, error=error))
@@ -89,37 +89,64 @@ class Slots:
             attempt.stop(stop, hurry=hurry)
 
     async def run_claims(self, in_touch: asyncio.Event) -> None:
-        """Ask for work whenever a slot is free, the node accepts and the hub answers heartbeats;
-        raises what the hub says."""
-        while not self._standing.draining:
+        """Ask for work with the slots that are free, while the hub answers heartbeats; a node that
+        is full or draining keeps asking with none, to hear at once of an attempt to end. Raises
+        what the hub says."""
+        while True:
             await in_touch.wait()
-            if self.free > 0 and self._standing.accepting:
-                for lease in await self._claim():
-                    await self._take(lease)
-            else:
-                self._changed.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(RECHECK_S):
-                        await self._changed.wait()
+            room = self._room
+            if room == 0 and not self._running:
+                await self._pause()
+                continue
+            claimed = await self._claim(room)
+            if claimed.beat:
+                self._standing.news.set()
+            for lease in claimed.leases:
+                await self._take(lease)
 
-    async def _claim(self) -> list[Lease]:
-        """One long poll, given up as soon as the node drains."""
-        claim = Claim(free_slots=self.free, wait_s=CLAIM_WAIT_S, instance_id=self._instance_id)
+    @property
+    def _room(self) -> int:
+        return self.free if self._standing.accepting else 0
+
+    async def _pause(self) -> None:
+        self._changed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECHECK_S):
+                await self._changed.wait()
+
+    async def _claim(self, room: int) -> Claimed:
+        """One long poll, given up as soon as the node drains, or has room again."""
+        claim = Claim(free_slots=room, wait_s=CLAIM_WAIT_S, instance_id=self._instance_id)
         claiming = asyncio.create_task(self._hub.claim(claim), name="claim")
-        draining = asyncio.create_task(self._standing.drained.wait(), name="drain")
         try:
-            await asyncio.wait({claiming, draining}, return_when=asyncio.FIRST_COMPLETED)
-            return claiming.result().leases if claiming.done() else []
+            if room:
+                await self._unless(claiming, self._standing.drained)
+            while not room and not claiming.done() and not self._room and self._running:
+                self._changed.clear()
+                await self._unless(claiming, self._changed)
+            return claiming.result() if claiming.done() else Claimed()
         except HubError as error:
-            if error.hub_status != 409:
+            if error.hub_status != 409 and (room or error.hub_status != 422):
                 raise
-            # Not registered as this instance, or not accepting: the next heartbeat mends that.
+            # Not registered as this instance, or not accepting: the next heartbeat settles that.
+            # 422: an older hub, which knows no claim without room.
             await asyncio.sleep(RECHECK_S)
-            return []
+            return Claimed()
         finally:
             claiming.cancel()
-            draining.cancel()
-            await asyncio.gather(claiming, draining, return_exceptions=True)
+            await asyncio.gather(claiming, return_exceptions=True)
+
+    async def _unless(self, claiming: asyncio.Task[Claimed], event: asyncio.Event) -> None:
+        """Wait for the claim's answer or the event; look up now and then, for what has none."""
+        other = asyncio.create_task(event.wait(), name="unless")
+        timeout_s = None if event is self._standing.drained else RECHECK_S
+        try:
+            await asyncio.wait(
+                {claiming, other}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            other.cancel()
+            await asyncio.gather(other, return_exceptions=True)
 
     async def _take(self, lease: Lease) -> None:
         if self._standing.draining:

@@ -190,9 +190,10 @@ class HeartbeatReply(Struct, frozen=True, kw_only=True):
 
 
 class Claim(Struct, frozen=True, kw_only=True):
-    """How much work a node has room for, and how long it waits for some."""
+    """How much work a node has room for, and how long it waits for some. A node that is full asks
+    with no room, and hears at once when an attempt of its is to be ended."""
 
-    free_slots: Annotated[int, Meta(ge=1, le=256)]
+    free_slots: Annotated[int, Meta(ge=0, le=256)]
     wait_s: Annotated[float, Meta(ge=0, le=60)] = 25.0
     instance_id: Annotated[str, Meta(max_length=64)] | None = None
 
@@ -250,9 +251,11 @@ class Lease(Struct, frozen=True, kw_only=True):
 
 
 class Claimed(Struct, frozen=True, kw_only=True):
-    """The work a node was given; empty when none came in time."""
+    """The work a node was given; empty when none came in time. `beat`: send a heartbeat now, its
+    reply holds an order."""
 
     leases: list[Lease] = []
+    beat: bool = False
 
 
 class OutputKind(StrEnum):

@@ -6,9 +6,11 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 
+import msgspec
+
 from common.wire.events import Entity, Event, Pulse
 from common.wire.nodes import Claim, Claimed, Lease
-from common.wire.tasks import TaskState
+from common.wire.tasks import Task, TaskState
 from hubd.domain.lifecycle import Cause, Move
 from hubd.errors import NotFoundError
 from hubd.services import ending, placing
@@ -24,6 +26,9 @@ LONGEST_NAP_S = 1.0
 """A pass runs at least this often while a node asks and something may have become due."""
 
 WAKING = frozenset({Entity.TASK, Entity.NODE, Entity.ACCOUNT, Entity.HOLD, Entity.SPEND})
+ENDING_TYPES = frozenset({"task.cancelling", "task.cancel_requested"})
+"""Changes a node has to hear of: it ends an attempt when the reply to its heartbeat says so."""
+
 SILENT_TYPES = frozenset({"task.leased", "task.started"})
 """Changes that never make anything dispatchable."""
 
@@ -49,6 +54,7 @@ class Dispatcher:
         self.env = env
         self._waiters: dict[str, Waiter] = {}
         self._abandoned: list[int] = []
+        self._ordered: set[str] = set()
         self._kick = asyncio.Event()
         database.bus.listen(self._hear)
 
@@ -57,9 +63,20 @@ class Dispatcher:
             return
         if item.entity in WAKING and item.type not in SILENT_TYPES:
             self._kick.set()
+        if item.type in ENDING_TYPES and item.record is not None:
+            self._order(msgspec.json.decode(item.record, type=Task).node)
+
+    def _order(self, node: str | None) -> None:
+        """Let a node ask for its orders now, by the claim it has open or the next one it opens."""
+        if node is None:
+            return
+        self._ordered.add(node)
+        if (waiter := self._waiters.get(node)) is not None:
+            waiter.granted.set()
 
     async def claim(self, node: str, request: Claim) -> Claimed:
-        """Wait for work; a newer claim of the same node ends an older one with nothing."""
+        """Wait for work or an order; a newer claim of the same node ends an older one with
+        nothing."""
         await self._database.read(lambda view: _may_claim(view, node, request.instance_id))
         older = self._waiters.pop(node, None)
         if older is not None:
@@ -67,9 +84,10 @@ class Dispatcher:
             older.granted.set()
         waiter = Waiter(node, request.free_slots)
         self._waiters[node] = waiter
-        self._kick.set()
+        if waiter.free:
+            self._kick.set()
         try:
-            await self._wait(waiter, request.wait_s)
+            await self._wait(waiter, 0.0 if node in self._ordered else request.wait_s)
         except BaseException:
             self._abandon(waiter)
             raise
@@ -77,14 +95,18 @@ class Dispatcher:
             waiter.gone = True
             if self._waiters.get(node) is waiter:
                 del self._waiters[node]
-        return Claimed() if waiter.replaced else Claimed(leases=waiter.leases)
+        if waiter.replaced:
+            return Claimed()
+        ordered = node in self._ordered
+        self._ordered.discard(node)
+        return Claimed(leases=waiter.leases, beat=ordered)
 
     async def _wait(self, waiter: Waiter, wait_s: float) -> None:
         try:
             async with asyncio.timeout(wait_s):
                 await waiter.granted.wait()
         except TimeoutError:
-            if not waiter.granted.is_set() and not waiter.considered.is_set():
+            if waiter.free and not waiter.granted.is_set() and not waiter.considered.is_set():
                 await waiter.considered.wait()
 
     def _abandon(self, waiter: Waiter) -> None:
@@ -115,7 +137,7 @@ class Dispatcher:
         if self._abandoned:
             fences, self._abandoned = self._abandoned, []
             await self._database.write(lambda tx: _give_back(tx, self.env, fences))
-        waiters = {w.node: w for w in self._waiters.values() if not w.granted.is_set()}
+        waiters = {w.node: w for w in self._waiters.values() if w.free and not w.granted.is_set()}
         if not waiters:
             return None
         offers = {name: waiter.free for name, waiter in waiters.items()}

@@ -215,7 +215,9 @@ class ScriptedHub:
         born = len(self.registrations)
         with suppress(TimeoutError):
             async with asyncio.timeout(claim.wait_s), self.changed:
-                await self.changed.wait_for(lambda: self._leases or len(self.registrations) > born)
+                await self.changed.wait_for(
+                    lambda: (self._leases and claim.free_slots) or len(self.registrations) > born
+                )
         if len(self.registrations) > born:
             return Claimed()  # asked by an agent that is gone
         taken = self._leases[: claim.free_slots]

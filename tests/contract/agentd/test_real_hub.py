@@ -8,10 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
+
 from common.client import OperatorApi
 from common.wire.admin import Role
 from common.wire.tasks import TERMINAL_STATES, SubmitTask, TaskState
-from tests.contract.agentd.agent_process import agentd
+from tests.contract.agentd.agent_process import agentd, until
 from tests.contract.agentd.scripted_hub import NODE
 from tests.contract.hubd.harness import local_hub
 
@@ -40,3 +42,39 @@ async def test_output_beyond_what_the_hub_takes_ends_no_attempt_and_loses_no_res
     assert (done.state, len(done.attempts)) == (TaskState.SUCCEEDED, 1)
     assert done.result is not None
     assert done.result.endswith("(the rest was too long to send)")
+
+
+CHILD = "import os, sys, time; open(sys.argv[1], 'w').write(f'{os.getpid()}.'); time.sleep(600)"
+
+
+async def test_a_stop_ends_the_process_of_a_full_node_without_waiting_for_a_heartbeat(
+    clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    """It had to wait for the next heartbeat; here that is a minute away."""
+    home = tmp_path / "hub"
+    home.mkdir(mode=0o700)
+    pid_file = tmp_path / "pid"
+    command = [sys.executable, "-c", CHILD, str(pid_file)]
+    slow = {"MESH_HUB__HEARTBEAT_S": "60", "MESH_HUB__LEASE_S": "300",
+            "MESH_HUB__STALE_AFTER_S": "200"}  # fmt: skip
+    async with local_hub(home, slow) as hub:
+        token = await hub.token(Role.NODE, NODE)
+        where: Any = SimpleNamespace(url=hub.url)
+        operator = OperatorApi(await hub.client(Role.OPERATOR))
+        async with (
+            operator.client,
+            agentd(
+                where, clean_env, tmp_path, token=token, runner="command", command=command, slots=1
+            ),
+        ):
+            for key in ("first", "second"):
+                task = await operator.submit(SubmitTask(prompt="p"), idempotency_key=key)
+                await until(lambda: pid_file.exists() and pid_file.read_text().endswith("."))
+                pid = int(pid_file.read_text()[:-1])
+                pid_file.unlink()
+                await operator.cancel(task.id)
+                async with asyncio.timeout(20):
+                    while (done := await operator.task(task.id)).state not in TERMINAL_STATES:
+                        pass  # each look is a request: it yields
+                assert done.state is TaskState.CANCELLED
+                assert not psutil.pid_exists(pid)

@@ -236,6 +236,36 @@ async def test_a_newer_claim_of_a_node_ends_its_older_one(hub: Hub) -> None:
     assert len(await newer) == 1
 
 
+async def test_a_stop_ends_the_claim_of_the_full_node_that_runs_the_task(hub: Hub) -> None:
+    """The claim says: send a heartbeat, whose reply holds the order; once for each stop."""
+    await hub.node("rex", slots=1)
+    task = await hub.submit()
+    (lease,) = await hub.claim("rex")
+    await hub.start(lease.fence, "rex")
+    full = Claim(free_slots=0, wait_s=30.0)
+    waiting = asyncio.create_task(hub.services.attempts.claim("rex", full))
+    await until(lambda: "rex" in hub.services.dispatcher._waiters)
+    await hub.services.tasks.cancel(task.id, by=OPERATOR)
+    async with asyncio.timeout(5):
+        claimed = await waiting
+    assert (claimed.leases, claimed.beat) == ([], True)
+    assert (await hub.beat("rex", lease.fence)).kill == [lease.fence]
+    again = await hub.services.attempts.claim("rex", Claim(free_slots=0, wait_s=0.0))
+    assert not again.beat
+
+
+async def test_a_stop_between_two_claims_is_told_by_the_next_one(hub: Hub) -> None:
+    await hub.node("rex", slots=2)
+    task = await hub.submit()
+    (lease,) = await hub.claim("rex")
+    await hub.start(lease.fence, "rex")
+    await hub.services.tasks.cancel(task.id, by=OPERATOR)
+    other = await hub.submit()
+    claimed = await hub.services.attempts.claim("rex", Claim(free_slots=1, wait_s=30.0))
+    assert claimed.beat
+    assert [each.task.id for each in claimed.leases] == [other.id]
+
+
 async def test_hold_drain_and_an_unknown_node(hub: Hub) -> None:
     await hub.node("rex")
     await hub.submit()
