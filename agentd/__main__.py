@@ -22,6 +22,7 @@ from agentd.attempt import Attempt
 from agentd.collect import Collector
 from agentd.contact import Contact, Standing
 from agentd.daemon import Daemon, disk_refusal, end_leftovers, guarded
+from agentd.environment import attempt_environment
 from agentd.git import Git
 from agentd.journal import Journal, places_in_use
 from agentd.keepawake import KeepAwake, caffeinate
@@ -139,7 +140,14 @@ def _compose(
     instance_id = str(uuid.uuid4())
     specialists = load_bench(paths.config_dir / "agents")
     projects = {name: Project.of(name, project) for name, project in agent.projects.items()}
-    workspace = Workspace(paths.work_dir, projects=projects, environment=env)
+    workspace = Workspace(
+        paths.work_dir,
+        projects=projects,
+        environment=env,
+        setup_environment=lambda fence: attempt_environment(
+            env, agent.env, fence=fence, agent_mark=mark
+        ),
+    )
     means = Means(
         node=agent.name,
         hub=hub,
@@ -194,6 +202,7 @@ def _compose(
         in_use=functools.partial(places_in_use, paths.state_dir),
         git=functools.partial(Git.found, env),
         forget_missing=workspace.forget_missing,
+        tidy=workspace.tidy,
     )
     return Daemon(
         contact=contact,

@@ -28,6 +28,7 @@ from agentd.runners.protocol import (
     Event,
     Job,
     NamesSessions,
+    Noticed,
     Run,
     SessionStarted,
     UsageSeen,
@@ -145,29 +146,50 @@ class Attempt:
                 return False
 
     async def _execute(self) -> PostResult:
+        feeding = asyncio.create_task(self._feed.run(), name=f"output of {self.fence}")
+        try:
+            return await self._prepare_and_run()
+        finally:
+            await self._end_feed(feeding)
+
+    async def _prepare_and_run(self) -> PostResult:
+        prepared = await self._prepare_unless_stopped()
+        stop = self._order.stop
+        if prepared is None or stop is not None:
+            return PostResult(
+                outcome=OUTCOMES[stop.reason] if stop else Outcome.INTERRUPTED,
+                error=(stop.detail if stop else None) or "stopped",
+                session_id=self._session_id,
+            )
+        place, prompt = prepared
+        job = make_job(self.lease, self._means, prompt, place, self._session_id)
+        ended = await self._run(job)
+        if ended.session_gone and self._order.stop is None:
+            logger.info("session gone, a new one begins", extra=self._names())
+            job = make_job(
+                self.lease, self._means, prompt, place, self._session_id, session_gone=True
+            )
+            ended = await self._run(job)
+        return self._result(ended)
+
+    async def _prepare_unless_stopped(self) -> tuple[Place, str] | None:
+        """A stop does not wait for a long checkout or a setup command; None when one came."""
+        preparing = asyncio.create_task(self._prepare(), name=f"folder of {self.fence}")
+        stopping = asyncio.create_task(self._order.given.wait(), name=f"stop of {self.fence}")
+        try:
+            await asyncio.wait({preparing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return preparing.result() if preparing.done() else None
+        finally:
+            preparing.cancel()
+            stopping.cancel()
+            await asyncio.gather(preparing, stopping, return_exceptions=True)
+
+    async def _prepare(self) -> tuple[Place, str]:
+        """The folder, and the prompt with the files that came with it."""
         place = await self._take_place()
         task = self.lease.task
         paths = await fetch(self._means.hub, task.files, place.folder)
-        prompt = prompt_with(task.prompt, paths, len(task.files) - len(paths))
-        if (stop := self._order.stop) is not None:
-            return PostResult(
-                outcome=OUTCOMES[stop.reason],
-                error=stop.detail or "stopped",
-                session_id=self._session_id,
-            )
-        job = make_job(self.lease, self._means, prompt, place, self._session_id)
-        feeding = asyncio.create_task(self._feed.run(), name=f"output of {self.fence}")
-        try:
-            ended = await self._run(job)
-            if ended.session_gone and self._order.stop is None:
-                logger.info("session gone, a new one begins", extra=self._names())
-                job = make_job(
-                    self.lease, self._means, prompt, place, self._session_id, session_gone=True
-                )
-                ended = await self._run(job)
-        finally:
-            await self._end_feed(feeding)
-        return self._result(ended)
+        return place, prompt_with(task.prompt, paths, len(task.files) - len(paths))
 
     async def _end_feed(self, feeding: asyncio.Task[None]) -> None:
         self._feed.close()
@@ -178,7 +200,9 @@ class Attempt:
 
     async def _take_place(self) -> Place:
         """The folder, and on disk all that a successor needs to come back to it."""
-        self._place = place = await self._means.workspace.prepare(self.lease, self._session_id)
+        self._place = place = await self._means.workspace.prepare(
+            self.lease, self._session_id, notice=lambda text: self._feed.add(Noticed(text))
+        )
         self._entry = Entry(
             fence=self.fence,
             task_id=self.lease.task.id,

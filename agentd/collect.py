@@ -7,11 +7,11 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agentd.errors import WorkspaceError
+from agentd.errors import AgentError
 from agentd.git import Git
 from agentd.worktree import remove_worktree, unsaved_work
 from common.clock import Clock
@@ -67,6 +67,7 @@ class Collector:
     in_use: Callable[[], Collection[Path]]
     git: Callable[[], Git]
     forget_missing: Callable[[], None]
+    tidy: Callable[[], Awaitable[None]]
 
     async def run(self) -> None:
         while True:
@@ -85,6 +86,7 @@ class Collector:
             if folder.path not in self.in_use():
                 await self._remove(folder.path)
         self.forget_missing()
+        await self.tidy()
 
     async def _remove(self, folder: Path) -> None:
         try:
@@ -98,7 +100,7 @@ class Collector:
                 await remove_worktree(self.git(), folder)
             else:
                 await asyncio.to_thread(shutil.rmtree, folder)
-        except (WorkspaceError, OSError) as error:
+        except (AgentError, OSError) as error:
             logger.warning("work folder kept", extra={"folder": str(folder), "because": str(error)})
             return
         logger.info("work folder removed", extra={"folder": str(folder)})

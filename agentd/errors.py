@@ -1,4 +1,4 @@
-"""What can be wrong with a node, said to the person who has to mend it."""
+"""What can be wrong with a node, said to the person who has to repair it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ class AgentError(MeshError):
     code = "agent"
 
 
-class RunnerUnavailableError(AgentError):
-    """The configured runner cannot work on this machine until somebody mends it."""
+class UnfitError(AgentError):
+    """A program this node needs is not there or cannot be run: it takes no work until it is."""
+
+    code = "unfit"
+
+
+class RunnerUnavailableError(UnfitError):
+    """The configured runner cannot work on this machine until somebody repairs it."""
 
     code = "runner_unavailable"
     exit_code = EXIT_CONFIG
@@ -26,13 +32,13 @@ class SpecialistError(AgentError):
 
 
 class WorkspaceError(AgentError):
-    """The folder an attempt needs could not be made."""
+    """The folder an attempt needs could not be made: a fault of this node."""
 
     code = "workspace"
 
 
 class ProjectError(AgentError):
-    """The project a task names is not as `agent.projects` says; no node fault, and no retry."""
+    """The owner has to repair a project or its folder; no node fault, and no retry."""
 
     code = "project"
 

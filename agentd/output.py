@@ -16,6 +16,7 @@ from agentd.runners.protocol import (
     ApprovalRequested,
     Event,
     LimitNoticed,
+    Noticed,
     RetryNoticed,
     TextSaid,
     ToolEnded,
@@ -77,6 +78,8 @@ def output_item(event: Event, at: datetime) -> OutputItem | None:
         case LimitNoticed(resets_at):
             until = f" until {resets_at.isoformat()}" if resets_at else ""
             return OutputItem(kind=OutputKind.STATUS, text=f"usage limit{until}", at=at)
+        case Noticed(text):
+            return OutputItem(kind=OutputKind.STATUS, text=text, at=at)
         case ApprovalRequested():
             return OutputItem(kind=OutputKind.STATUS, text=f"asks: {event.summary}", at=at)
     return None

@@ -3,20 +3,24 @@ its task worked before. Which that is stands on the disk before anything runs th
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import hashlib
 import json
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agentd.errors import ProjectError, WorkspaceError
+from agentd.base import Notice
+from agentd.errors import AgentError, ProjectError, WorkspaceError
 from agentd.git import Git
 from agentd.leave import NO_LEAVE, Leave
-from agentd.worktree import BRANCHES, Project, add_worktree
+from agentd.setup_command import run_setup
+from agentd.worktree import BRANCHES, Project, abandon, add_worktree, say_nothing, tidy
 from common.paths import make_private_dir, write_private_file
 from common.wire.nodes import Lease, TaskSpec
 
@@ -46,29 +50,51 @@ class Workspace:
     session and which task worked where."""
 
     def __init__(
-        self, root: Path, *, projects: Mapping[str, Project], environment: Mapping[str, str]
+        self,
+        root: Path,
+        *,
+        projects: Mapping[str, Project],
+        environment: Mapping[str, str],
+        setup_environment: Callable[[int], Mapping[str, str]] | None = None,
     ) -> None:
         self.root = make_private_dir(root)
         self._sessions = make_private_dir(root / SESSIONS)
         self._tasks = make_private_dir(root / TASKS)
         self._projects = projects
         self._environment = environment
+        self._setup_environment = setup_environment or (lambda fence: environment)
+        self._fetching = {name: asyncio.Lock() for name in projects}
 
-    async def prepare(self, lease: Lease, session_id: str | None = None) -> Place:
+    async def prepare(
+        self, lease: Lease, session_id: str | None = None, *, notice: Notice = say_nothing
+    ) -> Place:
         """The folder of this attempt, noted on the disk for its task and for `session_id`; raises
-        ProjectError or WorkspaceError when there is none."""
+        ProjectError or WorkspaceError when there is none. Cancelling it leaves nothing behind."""
         try:
-            place = self._earlier_place(lease.task) or await self._new_place(lease)
+            place = self._earlier_place(lease.task) or await self._new_place(lease, notice)
             os.utime(place.folder)  # its age counts from its last use
             self._note(self._tasks / str(lease.task.id), place, {"prompt": _digest(lease.task)})
             if session_id is not None:
                 self._note_session(session_id, place, heard_task=None)
         except OSError as error:
-            raise WorkspaceError(
-                f"the work folder of #{lease.task.id} cannot be made: {error.strerror}."
-                " Is the disk full?"
-            ) from error
+            what = f"the work folder of #{lease.task.id} cannot be made: {error.strerror}."
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise ProjectError(
+                    f"{what} Give the user of the agent the right to write in {self.root}."
+                ) from error
+            raise WorkspaceError(f"{what} Is the disk full?") from error
         return place
+
+    async def tidy(self) -> None:
+        """Take away what preparations that failed have left in the projects."""
+        for project in self._projects.values():
+            try:
+                dropped = await tidy(Git.found(self._environment), project, self.root)
+            except AgentError as error:
+                logger.info("project not tidied", extra={"because": error.message})
+                continue
+            if dropped:
+                logger.info("branches dropped", extra={"branches": dropped})
 
     def remember(self, session_id: str, place: Place, task_id: int) -> None:
         """The session has the task's prompt, and works in that folder."""
@@ -97,11 +123,11 @@ class Workspace:
                 place = self._place_in(record)
         return place
 
-    async def _new_place(self, lease: Lease) -> Place:
+    async def _new_place(self, lease: Lease, notice: Notice) -> Place:
         folder = self.root / str(lease.task.id) / str(lease.fence)
         make_private_dir(folder.parent)
         if lease.task.project is not None:
-            return await self._worktree(lease, folder, lease.task.project)
+            return await self._worktree(lease, folder, lease.task.project, notice)
         return Place(make_private_dir(folder))
 
     def _note_session(self, session_id: str, place: Place, heard_task: int | None) -> None:
@@ -120,7 +146,7 @@ class Workspace:
             return None
         return _read(self._sessions / session_id)
 
-    async def _worktree(self, lease: Lease, folder: Path, name: str) -> Place:
+    async def _worktree(self, lease: Lease, folder: Path, name: str, notice: Notice) -> Place:
         project = self._projects.get(name)
         if project is None:
             known = ", ".join(sorted(self._projects)) or "none"
@@ -129,9 +155,24 @@ class Workspace:
             )
         git = Git.found(self._environment)
         branch = f"{BRANCHES}/{lease.task.id}/{lease.fence}"
-        await add_worktree(git, project, folder, branch=branch, base=lease.task.branch)
+        async with self._fetching[name]:
+            await add_worktree(
+                git, project, folder, branch=branch, base=lease.task.branch, notice=notice
+            )
+        try:
+            await self._set_up(project, folder, lease.fence, notice)
+        except BaseException:
+            await asyncio.shield(abandon(git, project, folder, branch))
+            raise
         logger.info("worktree made", extra={"task": lease.task.id, "project": name})
         return Place(folder, name, project.trusted, leave=project.leave)
+
+    async def _set_up(self, project: Project, folder: Path, fence: int, notice: Notice) -> None:
+        if not project.setup:
+            return
+        notice("running the project's setup command")
+        environment = self._setup_environment(fence)
+        await run_setup(project.name, project.setup, folder, environment, project.setup_timeout_s)
 
     def _place_in(self, record: Record) -> Place | None:
         folder, name = Path(str(record.get("folder"))), record.get("project")

@@ -132,6 +132,13 @@ class LimitNoticed:
     resets_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something worth knowing that is no failure, such as that the remote was not reached."""
+
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """How a run ended. `cost_usd` is the runner's own figure; None when nobody knows.
@@ -166,6 +173,7 @@ Event = (
     | UsageSeen
     | RetryNoticed
     | LimitNoticed
+    | Noticed
     | Ended
 )
 

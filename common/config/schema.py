@@ -72,6 +72,24 @@ class ProjectConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         list[str],
         Meta(description="Untracked files copied into each task's worktree, such as .env."),
     ] = []
+    base: Annotated[
+        str,
+        Meta(description="Branch that work begins at; empty: the one that path has checked out."),
+    ] = ""
+    fetch: Annotated[
+        bool,
+        Meta(description="Ask the remote for news of the base before a worktree is made."),
+    ] = True
+    setup: Annotated[
+        str | list[str],
+        Meta(
+            description="Command run once in each new worktree, such as `npm ci`: a line for sh,"
+            " or program and arguments."
+        ),
+    ] = ""
+    setup_timeout_s: Annotated[
+        PositiveSeconds, Meta(description="It is ended, and the task fails, after that long.")
+    ] = 900.0
     trusted: Annotated[
         bool,
         Meta(description="Load the project's own Claude settings, hooks and CLAUDE.md."),

@@ -252,6 +252,7 @@ async def test_collection_removes_the_old_and_keeps_unsaved_work_and_what_is_in_
         in_use=lambda: {used.folder},
         git=lambda: safe_git,
         forget_missing=workspace.forget_missing,
+        tidy=workspace.tidy,
     )
     await collector.collect()
     assert not plain.folder.exists()
