@@ -25,6 +25,7 @@ from common.wire.messages import (
 from imsgd import files
 from imsgd.bell import Bell
 from imsgd.domain.admission import Refusal
+from imsgd.domain.attachments import MAX_FILES
 from imsgd.errors import BridgeError
 from imsgd.health import Health
 from imsgd.inbox import Inbound, Inbox
@@ -240,23 +241,23 @@ class Courier:
                 await self._ledger.read(partial(hearing.primary_guid, guid=reply_to)) or reply_to
             )
         handed = await self._hand_on_files(item, missed) if item.has_files else []
-        names = ", ".join(name for name, _ in handed)
         return InboundMessage(
             guid=item.guid,
             chat=item.chat,
             sender=item.sender,
-            text=item.text[:MAX_TEXT] or (f"See the attached {names}." if names else ""),
-            files=[file_id for _, file_id in handed],
+            text=item.text[:MAX_TEXT],
+            files=handed,
+            lost_files=[name[-200:] for name in missed[:MAX_FILES]],
             sent_at=to_datetime(item.sent_at),
             reply_to=reply_to,
             tapback=item.tapback,
             order=item.rowid,
         )
 
-    async def _hand_on_files(self, item: Inbound, missed: list[str]) -> list[tuple[str, str]]:
-        """Name and the hub's id of each file that came with a text and can be handed on; those
+    async def _hand_on_files(self, item: Inbound, missed: list[str]) -> list[str]:
+        """The hub's id of each file that came with a text and can be handed on; those
         that cannot are `missed`. The texts behind must not wait for a slow one for ever."""
-        handed: list[tuple[str, str]] = []
+        handed: list[str] = []
         for attachment in await self._reader.files(item):
             file = await files.load(attachment)
             if file is None:
@@ -274,7 +275,7 @@ class Courier:
                 logger.warning("file refused", extra={"guid": item.guid, "error": error.message})
                 missed.append(file.name)
                 continue
-            handed.append((file.name, file_id))
+            handed.append(file_id)
         del self._slow_files[item.guid]
         return handed
 

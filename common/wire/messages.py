@@ -13,6 +13,14 @@ Order = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Guid = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
+class Change(StrEnum):
+    """What a message says of an earlier text: it was edited, taken back, or its files came late."""
+
+    EDITED = "edited"
+    UNSENT = "unsent"
+    FILES = "files"
+
+
 class InboundMessage(Struct, frozen=True, kw_only=True):
     """A text the bridge admitted. One effect per `guid`, whatever is repeated.
 
@@ -30,7 +38,12 @@ class InboundMessage(Struct, frozen=True, kw_only=True):
     tapback: Annotated[str, Meta(max_length=32)] | None = None
     order: Order | None = None
     files: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=20)] = []
-    """Ids from `POST /v1/files`."""
+    """Ids from `POST /v1/files`. A text may be empty when it has some."""
+    lost_files: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=20)] = []
+    """Names of files that came with it and could not be handed on."""
+    change: Change | None = None
+    changes: Guid | None = None
+    """The guid of the earlier text that `change` is about."""
 
 
 class StoredFileId(Struct, frozen=True, kw_only=True):

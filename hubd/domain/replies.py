@@ -192,6 +192,15 @@ def not_decided(refused: Refused, pending: Sequence[ApprovalRecord]) -> str:
             return "That was already answered."
 
 
+def lost(names: Sequence[str]) -> str:
+    """What a run is told of files it will not find."""
+    return f"Sent with this, but did not arrive: {clean(', '.join(names))}."
+
+
+def nothing_came(names: Sequence[str]) -> str:
+    return f"{clean(', '.join(names))} did not arrive, so nothing runs yet. Send it again."
+
+
 def unclear_reaction(approval: ApprovalRecord, reaction: str) -> str:
     """A reaction that may mean anything decides nothing, and its author is not left waiting."""
     about = f"#{approval.task_id} " if approval.task_id is not None else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 
 import msgspec
@@ -27,10 +28,10 @@ from common.wire.messages import (
 )
 from hubd.domain.actors import Actor
 from hubd.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
-from hubd.services import journal, obeying, present, submitting
+from hubd.services import journal, obeying, present, revising, submitting
 from hubd.services.control import last_messages
 from hubd.services.env import Env
-from hubd.services.texts import Text
+from hubd.services.texts import Effect, Text
 from hubd.store import conversation, meta
 from hubd.store.conversation import InboundRow, OutboxRow
 from hubd.store.database import Database
@@ -81,6 +82,8 @@ def receive(tx: Tx, env: Env, message: InboundMessage) -> MessageReceipt:
         return MessageReceipt(status="ignored")
     conversation.see_chat(tx.conn, message.chat, message.sender, tx.now)
     row = _record(tx, message)
+    if message.change is not None:
+        return _revised(tx, env, row, message)
     about = None if message.reply_to is None else conversation.bubble(tx.conn, message.reply_to)
     text = Text(
         chat=message.chat,
@@ -92,8 +95,33 @@ def receive(tx: Tx, env: Env, message: InboundMessage) -> MessageReceipt:
         about_approval=about[1] if about else None,
         refers=about is not None,
         files=tuple(message.files),
+        lost_files=tuple(message.lost_files),
     )
-    return MessageReceipt(status="accepted", task_id=_obey(tx, env, row, text))
+    text = replace(text, waits=revising.is_part(text) and not text.refers)
+
+    def act() -> Effect:
+        return revising.belongs(tx, env, row, text) or obeying.do(tx, env, text)
+
+    return MessageReceipt(status="accepted", task_id=_obey(tx, env, row, text, act))
+
+
+def _revised(tx: Tx, env: Env, row: InboundRow, message: InboundMessage) -> MessageReceipt:
+    """What became of an earlier text: no text of its own, and obeyed as none."""
+    text = Text(
+        chat=message.chat,
+        sender=message.sender,
+        text=message.text,
+        order=message.order,
+        files=tuple(message.files),
+    )
+    earlier = conversation.find_guid(tx.conn, message.changes or "")
+
+    def act() -> Effect:
+        if earlier is None or message.change is None:
+            return Effect()
+        return revising.revise(tx, env, earlier, text, message.change)
+
+    return MessageReceipt(status="accepted", task_id=_obey(tx, env, row, text, act))
 
 
 def _answerable(env: Env, message: InboundMessage) -> bool:
@@ -116,7 +144,8 @@ def say(tx: Tx, env: Env, request: SendMessage, *, key: str | None, by: str) -> 
         )
         row = _record(tx, message)
         before = conversation.last_outbox_id(tx.conn)
-        _obey(tx, env, row, Text(chat=chat, sender=by, text=request.text, via="control"))
+        text = Text(chat=chat, sender=by, text=request.text, via="control")
+        _obey(tx, env, row, text, lambda: obeying.do(tx, env, text))
         conversation.attribute_replies(tx.conn, before, row.id)
         known = conversation.find_guid(tx.conn, guid) or row
     elif known.text != request.text or request.chat not in (None, known.chat):
@@ -139,12 +168,13 @@ def _record(tx: Tx, message: InboundMessage) -> InboundRow:
         row_order=message.order,
         reply_to=message.reply_to,
         tapback=message.tapback,
+        change=None if message.change is None else message.change.value,
     )
     return replace(row, id=conversation.insert_inbound(tx.conn, row))
 
 
-def _obey(tx: Tx, env: Env, row: InboundRow, text: Text) -> int | None:
-    effect = obeying.obey(tx, env, text)
+def _obey(tx: Tx, env: Env, row: InboundRow, text: Text, act: Callable[[], Effect]) -> int | None:
+    effect = obeying.guarded(tx, text, act)
     row = replace(row, task_id=effect.task_id, approval_id=effect.approval_id)
     conversation.update_inbound(tx.conn, row)
     journal.emit_inbound(tx, row)

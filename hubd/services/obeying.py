@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -16,9 +16,13 @@ from hubd.services.env import Env
 from hubd.services.submitting import Origin
 from hubd.services.tasks import retry_task
 from hubd.services.texts import Effect, Text
+from hubd.store import files as file_store
 from hubd.store import nodes as node_store
 from hubd.store import tasks
 from hubd.store.transaction import Tx
+
+PART_WAIT_S = 4.0
+"""So long a link or a photo alone waits for the words that may follow."""
 
 
 def vocabulary(tx: Tx) -> Vocabulary:
@@ -35,12 +39,12 @@ def _spelling(names: Iterable[str]) -> dict[str, str]:
     return {name.lower(): name for name in names}
 
 
-def obey(tx: Tx, env: Env, text: Text) -> Effect:
-    """Do what a text says. What it got wrong is its reply, not an error."""
+def guarded(tx: Tx, text: Text, act: Callable[[], Effect]) -> Effect:
+    """Let a text have its effect. What it got wrong is its reply, not an error."""
     tx.conn.execute("SAVEPOINT obey")
     mark = len(tx.events)
     try:
-        effect = _obey(tx, env, text)
+        effect = act()
     except HubError as error:
         # Half a command must not stay: the reply that says why is its only effect.
         tx.conn.execute("ROLLBACK TO obey")
@@ -50,9 +54,14 @@ def obey(tx: Tx, env: Env, text: Text) -> Effect:
     return effect
 
 
-def _obey(tx: Tx, env: Env, text: Text) -> Effect:
+def do(tx: Tx, env: Env, text: Text) -> Effect:
+    """The effect of a text that stands for itself; raises HubError."""
     if text.tapback is not None:
         return answering.answer_tapback(tx, env, text)
+    if not text.text.strip() and (text.files or text.lost_files):
+        if not text.files:
+            return Effect(reply=replies.nothing_came(text.lost_files))
+        text = replace(text, text=files_prompt(tx, text.files), waits=not text.refers)
     command = grammar.parse(text.text, vocabulary(tx))
     if text.refers:
         command = _about(text, command)
@@ -84,7 +93,7 @@ def _do(tx: Tx, env: Env, text: Text, command: Command) -> Effect:
         case commands.Work():
             return _work(tx, env, text, command)
         case commands.Continue():
-            return _continue(tx, env, text, command)
+            return go_on(tx, env, text, command)
         case commands.Answer():
             return answering.answer_text(tx, env, text, command)
         case commands.Look():
@@ -104,13 +113,30 @@ def _do(tx: Tx, env: Env, text: Text, command: Command) -> Effect:
     assert_never(command)
 
 
-def _origin(text: Text) -> Origin:
+def file_names(tx: Tx, ids: Sequence[str]) -> list[str]:
+    return file_store.names(tx.conn, ids)
+
+
+def files_prompt(tx: Tx, ids: Sequence[str]) -> str:
+    """The words of files that came without any; empty when there are none."""
+    names = ", ".join(file_names(tx, ids))
+    return f"See the attached {names}." if names else ""
+
+
+def _with_losses(text: Text, prompt: str) -> str:
+    """The run has to know that it does not see all its author sent."""
+    if not text.lost_files:
+        return prompt
+    return f"{prompt}\n\n({replies.lost(text.lost_files)})"
+
+
+def origin(text: Text) -> Origin:
     return Origin(source=text.via, by=text.sender, conversation=text.chat, files=text.files)
 
 
 def _work(tx: Tx, env: Env, text: Text, work: commands.Work) -> Effect:
     request = SubmitTask(
-        prompt=work.prompt,
+        prompt=_with_losses(text, work.prompt),
         specialist=work.specialist,
         node=work.node,
         project=work.project,
@@ -119,7 +145,8 @@ def _work(tx: Tx, env: Env, text: Text, work: commands.Work) -> Effect:
         approval=work.approval,
         on_lost=OnLost.REQUEUE,
     )
-    task = submitting.submit(tx, env, request, _origin(text))
+    wait_s = PART_WAIT_S if text.waits else 0.0
+    task = submitting.submit(tx, env, request, origin(text), wait_s=wait_s)
     return _accepted(tx, env, task)
 
 
@@ -132,10 +159,11 @@ def _accepted(tx: Tx, env: Env, task: TaskRecord) -> Effect:
     return Effect(reply=reply, task_id=task.id)
 
 
-def _continue(tx: Tx, env: Env, text: Text, command: commands.Continue) -> Effect:
+def go_on(tx: Tx, env: Env, text: Text, command: commands.Continue) -> Effect:
+    """A follow-up, in the session of the task it continues."""
     before = submitting.find_task(tx, command.task_id)
     request = SubmitTask(
-        prompt=command.prompt,
+        prompt=_with_losses(text, command.prompt),
         specialist=before.specialist,
         node=command.node or before.pinned_node,
         project=before.project,
@@ -145,7 +173,7 @@ def _continue(tx: Tx, env: Env, text: Text, command: commands.Continue) -> Effec
         approval=command.approval,
         priority=command.priority,
     )
-    task = submitting.submit(tx, env, request, _origin(text))
+    task = submitting.submit(tx, env, request, origin(text))
     effect = _accepted(tx, env, task)
     if effect.reply is None:
         return effect
@@ -201,7 +229,7 @@ def _retry(tx: Tx, env: Env, text: Text, command: commands.Retry) -> Effect:
     task_id = command.task_id or looking.last_task(tx, text.chat)
     if task_id is None:
         raise ConflictError("Retry which one? retry 42.")
-    submitted = retry_task(tx, env, task_id, _origin(text))
+    submitted = retry_task(tx, env, task_id, origin(text))
     if not submitted.created:
         return Effect(reply=f"#{task_id} waits again.", task_id=task_id)
     again = submitting.find_task(tx, submitted.task.id)

@@ -73,9 +73,10 @@ def submit(
     digest: str = "",
     retry_of: int | None = None,
     gated: bool = False,
+    wait_s: float = 0.0,
 ) -> TaskRecord:
     """Record a task (T1). With `key` the caller has checked `known_submission`; `gated` asks for
-    a yes as if the request did."""
+    a yes as if the request did; `wait_s` leaves room for the words that belong to it."""
     if gated:
         request = msgspec.structs.replace(request, approval=True)
     match rules.gate(request, env.config.approval):
@@ -86,6 +87,9 @@ def submit(
         case rules.Gate.OPEN:
             state = TaskState.QUEUED
     task = _new_task(tx, env, request, origin, state, retry_of)
+    if wait_s and state is TaskState.QUEUED:
+        why = "waits for the words that may belong to it"
+        task = replace(task, not_before=tx.now + wait_s, wait_reason=why)
     task = replace(task, id=tasks.insert(tx.conn, task))
     if key is not None:
         tasks.insert_key(tx.conn, key, digest, task.id)

@@ -19,7 +19,10 @@ class Text:
     about_approval: int | None = None
     refers: bool = False
     files: tuple[str, ...] = ()
+    lost_files: tuple[str, ...] = ()
     via: str = "text"
+    waits: bool = False
+    """It is a link or files alone: words for it may be on their way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class InboundRow:
     tapback: str | None = None
     task_id: int | None = None
     approval_id: int | None = None
+    change: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,34 @@ def update_inbound(conn: sqlite3.Connection, row: InboundRow) -> None:
 
 def find_guid(conn: sqlite3.Connection, guid: str) -> InboundRow | None:
     return INBOUND.find(conn, "WHERE guid = :guid", {"guid": guid})
+
+
+def beside(
+    conn: sqlite3.Connection, row: InboundRow
+) -> tuple[InboundRow | None, InboundRow | None]:
+    """The texts before and after one in its thread, by their place in the bridge's database."""
+    if row.row_order is None:
+        return None, None
+    params = {"chat": row.chat, "order": row.row_order}
+    own = "WHERE chat = :chat AND change IS NULL AND tapback IS NULL"
+    return (
+        INBOUND.find(conn, f"{own} AND row_order < :order ORDER BY row_order DESC LIMIT 1", params),
+        INBOUND.find(conn, f"{own} AND row_order > :order ORDER BY row_order LIMIT 1", params),
+    )
+
+
+def last_in_chat(conn: sqlite3.Connection, chat: str, limit: int) -> list[InboundRow]:
+    """What was heard in a thread, newest first."""
+    return INBOUND.find_all(
+        conn, "WHERE chat = :chat ORDER BY id DESC LIMIT :limit", {"chat": chat, "limit": limit}
+    )
+
+
+def last_to_chat(conn: sqlite3.Connection, chat: str, limit: int) -> list[OutboxRow]:
+    """What was said in a thread, newest first."""
+    return OUTBOX.find_all(
+        conn, "WHERE chat = :chat ORDER BY id DESC LIMIT :limit", {"chat": chat, "limit": limit}
+    )
 
 
 def last_inbound(conn: sqlite3.Connection, limit: int, before: float | None) -> list[InboundRow]:

@@ -22,8 +22,8 @@ TASKS = Mapper(
     generated_key=True,
     derived=("rank", "lane"),
     fixed=(
-        "title", "prompt", "created_at", "priority", "specialist", "pinned_node", "requires",
-        "project", "branch", "model", "max_cost_usd", "timeout_s", "on_lost", "files", "source",
+        "created_at", "priority", "specialist", "pinned_node", "requires",
+        "project", "branch", "model", "max_cost_usd", "timeout_s", "on_lost", "source",
         "submitted_by", "conversation", "retry_of", "continue_of", "deadline",
     ),
     decode={

@@ -44,7 +44,7 @@ async def test_a_picture_still_on_its_way_is_waited_for(bench: Bench, tmp_path: 
         "UPDATE attachment SET filename = ?, transfer_name = ?, transfer_state = 5 WHERE ROWID = ?",
         (str(picture), picture.name, attachment),
     )
-    [message] = await bench.hub.heard("See the attached late.png.")
+    [message] = await bench.hub.heard("")
     assert bench.hub.files[message["files"][0]][2] == PICTURE
 
 
@@ -61,6 +61,7 @@ async def test_a_text_is_delivered_without_a_file_that_is_too_large_or_gone(
     bench.world.store.join(written, OWNER_CHAT)
     [message] = await bench.hub.heard("Two files")
     assert message["files"] == []
+    assert message["lost_files"] == ["film.mov", "gone.txt"]
     missed = "Your text went without film.mov, gone.txt: I could not hand it on."
     await until(lambda: bench.sent_texts == [missed])
 
