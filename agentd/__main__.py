@@ -23,6 +23,7 @@ from agentd.collect import Collector
 from agentd.contact import Contact, Standing
 from agentd.daemon import Daemon, disk_refusal, end_leftovers, guarded
 from agentd.environment import attempt_environment
+from agentd.fitness import Fitness
 from agentd.git import Git
 from agentd.journal import Journal, places_in_use
 from agentd.keepawake import KeepAwake, caffeinate
@@ -148,6 +149,7 @@ def _compose(
             env, agent.env, fence=fence, agent_mark=mark
         ),
     )
+    fitness = Fitness(runner, standing, clock, env)
     means = Means(
         node=agent.name,
         hub=hub,
@@ -160,6 +162,7 @@ def _compose(
         environment=env,
         configured_env=agent.env,
         agent_mark=mark,
+        fitness=fitness,
         limits=Limits(
             timeout_s=agent.timeout_s,
             silence_s=agent.silence_s,
@@ -191,7 +194,9 @@ def _compose(
         standing,
         clock,
         registration=registration,
-        check=lambda: facts.refusal or disk_refusal(paths.work_dir, agent.min_free_mb),
+        check=lambda: (
+            fitness.refusal or facts.refusal or disk_refusal(paths.work_dir, agent.min_free_mb)
+        ),
         self_test=functools.partial(_self_test, runner),
     )
     collector = Collector(
@@ -206,6 +211,7 @@ def _compose(
     )
     return Daemon(
         contact=contact,
+        fitness=fitness,
         collector=collector,
         keep_awake=KeepAwake(caffeinate(agent.keep_awake), busy=lambda: slots.busy),
         slots=slots,

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from agentd.attachments import fetch, prompt_with
-from agentd.errors import AgentError, ProjectError, SpecialistError, WorkspaceError
+from agentd.errors import (
+    AgentError,
+    ProjectError,
+    SpecialistError,
+    TaskError,
+    UnfitError,
+    WorkspaceError,
+)
 from agentd.jobs import make_job
 from agentd.journal import Entry
 from agentd.means import Means
@@ -88,12 +95,14 @@ class Attempt:
 
     async def run(self) -> None:
         """Run to the end; the result is in the spool when this returns."""
-        if not await self._start():
+        if not await self._is_fit() or not await self._start():
             return
         logger.info("attempt started", extra=self._names())
         try:
             result = await self._execute()
         except AgentError as error:
+            if isinstance(error, UnfitError):
+                self._means.fitness.note(error)
             result = PostResult(
                 outcome=_outcome_of(error),
                 error=error.message,
@@ -110,6 +119,18 @@ class Attempt:
             if not kept:
                 return  # if we are killed now, a successor at least reports it lost
         self._means.journal.remove(self.fence)
+
+    async def _is_fit(self) -> bool:
+        """Whether this node has the programs; else the lease goes back as if it never was."""
+        try:
+            await self._means.fitness.check(self.lease)
+        except UnfitError as error:
+            logger.info("given back", extra=self._names() | {"because": error.message})
+            # Unheard, the hub takes an unstarted lease back on its own.
+            with suppress(HubError, HubUnreachableError):
+                await self._means.hub.release(self.fence)
+            return False
+        return True
 
     async def _start(self) -> bool:
         """Whether the hub accepted the start, and so whether anything may be spawned."""
@@ -305,6 +326,8 @@ class Attempt:
     def _result(self, ended: Ended) -> PostResult:
         outcome, error, stop = ended.outcome, ended.error, self._order.stop
         final = ended.final
+        if ended.unfit:
+            self._means.fitness.note(UnfitError(error or "its program cannot be run"))
         # A run that had ended by itself before the order reached it tells its own truth.
         if stop is not None and outcome not in (Outcome.OK, Outcome.PROVIDER_LIMIT):
             outcome, error = OUTCOMES[stop.reason], stop.detail or error
@@ -355,8 +378,9 @@ class Attempt:
 
 def _outcome_of(error: AgentError) -> Outcome:
     """What the owner has to mend is no fault of the node."""
-    mendable = isinstance(error, SpecialistError | ProjectError)
-    return Outcome.PERMANENT if mendable else Outcome.NODE_FAULT
+    if isinstance(error, SpecialistError | ProjectError | TaskError):
+        return Outcome.PERMANENT
+    return Outcome.INTERRUPTED if isinstance(error, UnfitError) else Outcome.NODE_FAULT
 
 
 async def _sleep_unless(event: asyncio.Event, at_most_s: float, after_event_s: float) -> None:

@@ -7,6 +7,7 @@ so the pipes are made here: the end of the process and the end of its output are
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from asyncio.subprocess import Process
@@ -15,8 +16,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from agentd.errors import SpawnError
+from agentd.errors import AgentError, SpawnError, TaskError, UnfitError
 from agentd.lines import LineReader
+from agentd.runners.programs import NOT_RUNNABLE, while_busy, why_not
 from common.proc import signal_group
 
 STDERR_LINES = 40
@@ -52,27 +54,29 @@ class Child:
     async def spawn(
         cls, argv: Sequence[str], *, folder: Path, environment: Mapping[str, str]
     ) -> Child:
-        """Start `argv`; raises SpawnError when the system refuses to."""
+        """Start `argv`. Raises UnfitError when that program cannot be run here, TaskError when
+        `argv` or the environment cannot be passed, SpawnError when the system refuses."""
         stdin_read, stdin_write = os.pipe()
         stdout_read, stdout_write = os.pipe()
         stderr_read, stderr_write = os.pipe()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                cwd=folder,
-                env=dict(environment),
-                stdin=stdin_read,
-                stdout=stdout_write,
-                stderr=stderr_write,
-                start_new_session=True,
+            process = await while_busy(
+                lambda: asyncio.create_subprocess_exec(
+                    *argv,
+                    cwd=folder,
+                    env=dict(environment),
+                    stdin=stdin_read,
+                    stdout=stdout_write,
+                    stderr=stderr_write,
+                    start_new_session=True,
+                )
             )
-        except (OSError, ValueError) as error:
+        except BaseException as error:
             for ours in (stdin_write, stdout_read, stderr_read):
                 os.close(ours)
-            raise SpawnError(
-                f"{argv[0]} could not be started in {folder}: {error}."
-                " Check that both are there, that it may be executed, and that the disk has room."
-            ) from error
+            if isinstance(error, OSError | ValueError):
+                raise _refused(argv[0], folder, error) from error
+            raise
         finally:
             for theirs in (stdin_read, stdout_write, stderr_write):
                 os.close(theirs)
@@ -123,6 +127,21 @@ class Child:
         async for line in self._stderr:
             self._stderr_tail.append(line.decode(errors="replace"))
         await self._stderr.close()
+
+
+def _refused(program: str, folder: Path, error: OSError | ValueError) -> AgentError:
+    """Whose trouble it is that a program was not started."""
+    if isinstance(error, ValueError) or error.errno == errno.E2BIG:
+        return TaskError(
+            f"the task cannot be passed to {program}: {error}. Its model, its specialist's file or"
+            " agent.env is too long or holds a zero byte."
+        )
+    if error.errno in NOT_RUNNABLE and folder.is_dir():
+        return UnfitError(why_not(program, error))
+    return SpawnError(
+        f"{program} could not be started in {folder}: {error}."
+        " Check that both are there and that the machine has room for another process."
+    )
 
 
 async def _reader(fd: int) -> Pipe:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from agentd.collect import Collector
 from agentd.contact import Contact, Standing
+from agentd.fitness import Fitness
 from agentd.guardian import sweep_all
 from agentd.journal import Journal, lost_result
 from agentd.keepawake import KeepAwake
@@ -39,6 +40,7 @@ class Daemon:
         self,
         *,
         contact: Contact,
+        fitness: Fitness,
         collector: Collector,
         keep_awake: KeepAwake,
         slots: Slots,
@@ -48,6 +50,7 @@ class Daemon:
         drain_s: float,
     ) -> None:
         self._contact = contact
+        self._fitness = fitness
         self._collector = collector
         self._keep_awake = keep_awake
         self._slots = slots
@@ -78,6 +81,7 @@ class Daemon:
             "contact": self._contact.watch,
             "claims": self._claims,
             "spool": self._spool.run,
+            "programs": self._fitness.run,
             "collection": self._collector.run,
             "keep awake": self._keep_awake.run,
         }

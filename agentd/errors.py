@@ -31,6 +31,12 @@ class SpecialistError(AgentError):
     exit_code = EXIT_CONFIG
 
 
+class TaskError(AgentError):
+    """The task itself cannot be run as it is, here or elsewhere; no retry."""
+
+    code = "task"
+
+
 class WorkspaceError(AgentError):
     """The folder an attempt needs could not be made: a fault of this node."""
 

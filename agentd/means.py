@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agentd.attachments import FileSource
+from agentd.fitness import Fitness
 from agentd.journal import Journal
 from agentd.output import OutputSink
 from agentd.questions import QuestionSink
@@ -22,6 +23,8 @@ class AttemptHub(FileSource, OutputSink, QuestionSink, Protocol):
     """What an attempt says to the hub; its result goes by the spool."""
 
     async def start(self, fence: int, start: StartAttempt) -> Applied: ...
+
+    async def release(self, fence: int) -> Applied: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,4 +63,5 @@ class Means:
     configured_env: Mapping[str, str]
     agent_mark: str
     limits: Limits
+    fitness: Fitness
     patience: Patience = Patience()

@@ -29,6 +29,7 @@ from agentd.runners.claude_sandbox import owner_ignores, with_short_temporary, w
 from agentd.runners.claude_stream import Fold
 from agentd.runners.claude_transcript import transcript_holds
 from agentd.runners.exits import Exit
+from agentd.runners.programs import Signature, beside
 from agentd.runners.protocol import (
     Answer,
     ApprovalWithdrawn,
@@ -71,19 +72,28 @@ class ClaudeRunner:
         self._new_id = new_id
         self._memory = memory
         self._probe = probe
-        self._program: str | None = None
+        self._known: Signature | None = None
         self._ability: Ability | None = None
 
     async def check(self) -> RunnerFacts:
-        program = find_claude(self._settings.program, self._environment.get("PATH"))
-        version = await read_version(program, QUIET | self._environment)
-        self._program = program
+        program = find_claude(self._settings.program, self._environment)
+        version = await read_version(program, QUIET | beside(program, self._environment))
+        self._known = Signature.of(program)
         if self._settings.sandbox != "off":
             self._ability = await asyncio.to_thread(self._probe, self._environment)
         facts = {"claude": version, "claude_path": program, "sandbox": self._sandbox_fact()}
         return RunnerFacts(
             facts | {"claude_settings": self._settings_fact()}, refusal=self._refusal()
         )
+
+    async def find(self) -> str:
+        """Where the CLI is now. Another file than the one that was checked is checked first."""
+        program = find_claude(self._settings.program, self._environment)
+        if self._known is None or self._known != Signature.of(program):
+            if self._known is not None:
+                logger.info("claude moved or changed", extra={"path": program})
+            await self.check()
+        return program
 
     @property
     def _sandboxed(self) -> bool:
@@ -117,20 +127,19 @@ class ClaudeRunner:
         return transcript_holds(session_id, message_id, environment)
 
     async def start(self, job: Job) -> ClaudeRun:
-        if self._program is None:
-            await self.check()
+        program = await self.find()
         if (refusal := self._refusal()) is not None:
             raise RunnerUnavailableError(refusal)
         session_id = job.session_id or job.new_session_id or self._new_id()
         owner = read_owner_settings(job.environment, sandboxed=self._sandboxed)
         argv = command_line(
-            self._program or self._settings.program,
+            program,
             self._settings,
             job,
             new_session_id=session_id,
             bounds=Bounds(sandboxed=self._sandboxed, owner=owner),
         )
-        environment = await self._environment_of(job)
+        environment = beside(program, await self._environment_of(job))
         child = await Child.spawn(argv, folder=job.folder, environment=QUIET | environment)
         run = ClaudeRun(child, job)
         await run.open()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agentd.errors import RunnerUnavailableError
 from agentd.runners.claude_sandbox import sandbox_settings
-from agentd.runners.programs import find_program
+from agentd.runners.programs import find_tool, while_busy, why_not
 from agentd.runners.protocol import Job
 from agentd.specialists import Specialist
 from common.claude_settings import NOTHING_SAID, OwnerSettings
@@ -78,9 +78,9 @@ class Bounds:
 NO_BOUNDS = Bounds()
 
 
-def find_claude(program: str, path: str | None) -> str:
+def find_claude(program: str, environment: Mapping[str, str]) -> str:
     """The CLI's full path; RunnerUnavailableError says how to get one."""
-    found = find_program(program, path)
+    found = find_tool(program, environment)
     if found is None:
         where = "on the PATH" if "/" not in program else f"at {program}"
         raise RunnerUnavailableError(
@@ -93,27 +93,33 @@ def find_claude(program: str, path: str | None) -> str:
 async def read_version(program: str, environment: Mapping[str, str]) -> str:
     """The CLI's version text; refuses one older than MINIMUM_VERSION."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            program,
-            "--version",
-            env=dict(environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+        process = await while_busy(
+            lambda: asyncio.create_subprocess_exec(
+                program,
+                "--version",
+                env=dict(environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
         )
     except OSError as error:
-        raise RunnerUnavailableError(
-            f"{program} cannot be run: {error.strerror}. Reinstall Claude Code."
-        ) from error
+        raise RunnerUnavailableError(why_not(program, error)) from error
     try:
         async with asyncio.timeout(VERSION_TIMEOUT_S):
-            output, _ = await process.communicate()
+            output, complaint = await process.communicate()
     except TimeoutError as error:
         process.kill()
         await process.wait()
         raise RunnerUnavailableError(
             f"{program} --version did not answer in {VERSION_TIMEOUT_S:.0f} s. Run it by hand."
         ) from error
+    if process.returncode:
+        words = complaint.decode(errors="replace").strip().splitlines()
+        said = f": {words[-1][:300]}" if words else ""
+        raise RunnerUnavailableError(
+            f"{program} --version failed ({process.returncode}){said}. Install Claude Code again."
+        )
     return checked_version(output.decode(errors="replace"), program)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from agentd.runners.blame import Blame, whom
 from agentd.runners.claude_stream import Fold
-from agentd.runners.exits import Exit
+from agentd.runners.exits import NOT_RUN_CODES, Exit
 from agentd.runners.protocol import Ended
 from common.wire.tasks import Outcome
 
@@ -52,6 +52,7 @@ def classify(fold: Fold, end: Exit) -> Ended:
         resets_at=fold.resets_at if outcome is Outcome.PROVIDER_LIMIT else None,
         scope=blame.scope,
         limited_model=blame.limited_model,
+        unfit=outcome is Outcome.INTERRUPTED and _never_ran(fold, end),
         partial=fold.partial,
         final=outcome is Outcome.TASK_ERROR and _is_final(fold),
         session_gone=_session_gone(fold.result),
@@ -151,12 +152,22 @@ def _without_result(fold: Fold, end: Exit) -> tuple[Outcome, str]:
         return Outcome.NODE_FAULT, f"claude was ended by a signal from outside. {complaint}".strip()
     if any(word in complaint.lower() for word in _LOGIN_WORDS):
         return Outcome.NEEDS_LOGIN, complaint
+    if _never_ran(fold, end):
+        return Outcome.INTERRUPTED, (
+            f"claude could not be run ({complaint or f'exit {end.returncode}'}). Install what it"
+            " misses, or install Claude Code again."
+        )
     if end.returncode != 0 and fold.session_id is None:
         return Outcome.PERMANENT, complaint or f"claude ended with {end.returncode} at its start"
     return (
         Outcome.NODE_FAULT,
         f"claude ended ({end.returncode}) without a result. {complaint}".strip(),
     )
+
+
+def _never_ran(fold: Fold, end: Exit) -> bool:
+    """A script whose interpreter is missing: nothing of it was run."""
+    return end.returncode in NOT_RUN_CODES and fold.session_id is None and fold.result is None
 
 
 def _errors(result: dict[str, Any]) -> str:

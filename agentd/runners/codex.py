@@ -16,9 +16,9 @@ from typing import Any
 from agentd.child import Child
 from agentd.errors import RunnerUnavailableError
 from agentd.lines import json_object
-from agentd.runners.exits import Exit
+from agentd.runners.exits import NOT_RUN_CODES, Exit
 from agentd.runners.line_run import LineRun, with_brief
-from agentd.runners.programs import find_program
+from agentd.runners.programs import beside, find_tool, must_answer
 from agentd.runners.protocol import (
     Ended,
     Event,
@@ -72,19 +72,26 @@ class CodexRunner:
         self._memory = UsageMemory(settings.memory)
 
     async def check(self) -> RunnerFacts:
-        found = find_program(self._settings.program, self._environment.get("PATH"))
+        program = await self.find()
+        await must_answer(program, beside(program, self._environment))
+        return RunnerFacts({"codex": program})
+
+    async def find(self) -> str:
+        """Where the CLI is now."""
+        found = find_tool(self._settings.program, self._environment)
         if found is None:
             raise RunnerUnavailableError(
                 f"Codex was not found as {self._settings.program}. Install it"
                 " (npm install -g @openai/codex), log in once with 'codex login', or set"
                 " agent.codex in mesh.toml to its full path."
             )
-        return RunnerFacts({"codex": found})
+        return found
 
     async def start(self, job: Job) -> LineRun:
-        facts = await self.check()
-        argv = command_line(facts.facts["codex"], self._settings, job)
-        child = await Child.spawn(argv, folder=job.folder, environment=job.environment)
+        program = await self.find()
+        argv = command_line(program, self._settings, job)
+        environment = beside(program, job.environment)
+        child = await Child.spawn(argv, folder=job.folder, environment=environment)
         brief = job.specialist.prompt if job.specialist is not None else None
         fold = CodexFold(
             model=job.model or self._settings.model or "codex",
@@ -169,6 +176,7 @@ class CodexFold:
             session_id=self.session_id,
             usage=self.usage,
             partial=self.counts is None,
+            unfit=outcome is Outcome.INTERRUPTED and self._never_ran(end),
             session_gone=self.session_id is None and SESSION_GONE in (error or ""),
         )
 
@@ -210,6 +218,9 @@ class CodexFold:
             attempt=0, of=0, delay_s=0.0, status=int(status[1]) if status else None, reason=message
         )
 
+    def _never_ran(self, end: Exit) -> bool:
+        return end.returncode in NOT_RUN_CODES and self.session_id is None
+
     def _verdict(self, end: Exit) -> tuple[Outcome, str | None]:
         if end.returncode == 0 and not self.failed and self.counts is not None:
             return Outcome.OK, None
@@ -220,6 +231,8 @@ class CodexFold:
             return classify_failure(complaint), complaint
         if end.by_signal:
             return Outcome.NODE_FAULT, "codex was ended by a signal from outside"
+        if self._never_ran(end):
+            return Outcome.INTERRUPTED, f"codex could not be run ({complaint}). Install it again."
         if self.session_id is None:
             return Outcome.PERMANENT, complaint
         return Outcome.NODE_FAULT, f"codex ended without a result. {complaint}"

@@ -52,6 +52,10 @@ class CommandRunner:
         self._environment = environment
 
     async def check(self) -> RunnerFacts:
+        return RunnerFacts({"command": await self.find()})
+
+    async def find(self) -> str:
+        """Where the program is now."""
         if not self._argv:
             raise RunnerUnavailableError(
                 "the command runner has no command. Set agent.command in mesh.toml, for example"
@@ -62,12 +66,12 @@ class CommandRunner:
             raise RunnerUnavailableError(
                 f"the program of agent.command, {self._argv[0]}, is not there or not executable."
             )
-        return RunnerFacts({"command": found})
+        return found
 
     async def start(self, job: Job) -> LineRun:
-        facts = await self.check()
+        program = await self.find()
         child = await Child.spawn(
-            (facts.facts["command"], *self._argv[1:]),
+            (program, *self._argv[1:]),
             folder=job.folder,
             environment=dict(job.environment) | job_variables(job),
         )

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from common.wire.tasks import Outcome
 
+NOT_RUN_CODES = (126, 127)
+"""What a shell, or `env` in a script's first line, reports for a program it could not run."""
+
 SIGNAL_CODES = (129, 130, 137, 143)
 """What a shell reports for a program ended by HUP, INT, KILL or TERM."""
 

@@ -146,7 +146,8 @@ class Ended:
     `partial` says that `usage` is what was seen before the end, not the runner's final account;
     `final` that trying the same again would only cost the same again; `session_gone` that the
     session to resume is not known any more, and so nothing was said or done. `scope` and
-    `limited_model` say whom a provider's refusal concerns, where the program knows.
+    `limited_model` say whom a provider's refusal concerns, where the program knows. `unfit`: the
+    program cannot be run on this node now, and has done nothing.
     """
 
     outcome: Outcome
@@ -158,6 +159,7 @@ class Ended:
     resets_at: datetime | None = None
     scope: Scope | None = None
     limited_model: str | None = None
+    unfit: bool = False
     partial: bool = False
     final: bool = False
     session_gone: bool = False
@@ -229,7 +231,17 @@ class Runner(Protocol):
         ...
 
     async def start(self, job: Job) -> Run:
-        """Begin an attempt; raises SpawnError when its program cannot be started."""
+        """Begin an attempt; raises UnfitError when its program cannot be run here now, SpawnError
+        when the system refuses to start anything, TaskError when the task is at fault."""
+        ...
+
+
+@runtime_checkable
+class FindsItself(Protocol):
+    """A runner that looks for its program before every start."""
+
+    async def find(self) -> object:
+        """Quick when nothing moved; raises RunnerUnavailableError with the remedy."""
         ...
 
 

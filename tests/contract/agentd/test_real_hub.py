@@ -78,3 +78,38 @@ async def test_a_stop_ends_the_process_of_a_full_node_without_waiting_for_a_hear
                         pass  # each look is a request: it yields
                 assert done.state is TaskState.CANCELLED
                 assert not psutil.pid_exists(pid)
+
+
+async def test_a_node_whose_program_is_gone_takes_no_work_until_it_is_there_again(
+    clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    """`claude_moved`: no attempt is used, no fault counted, nobody restarts anything."""
+    home = tmp_path / "hub"
+    home.mkdir(mode=0o700)
+    program, away = tmp_path / "worker", tmp_path / "away"
+    program.write_text("#!/bin/sh\ncat >/dev/null\necho done\n")
+    program.chmod(0o755)
+    async with local_hub(home, {"MESH_HUB__HEARTBEAT_S": "1"}) as hub:
+        token = await hub.token(Role.NODE, NODE)
+        where: Any = SimpleNamespace(url=hub.url)
+        operator = OperatorApi(await hub.client(Role.OPERATOR))
+        async with (
+            operator.client,
+            agentd(where, clean_env, tmp_path, token=token, runner="command",
+                   command=[str(program)]),
+        ):  # fmt: skip
+            async with asyncio.timeout(30):
+                while not (await operator.nodes()).nodes:
+                    pass  # each look is a request: it yields
+                program.rename(away)
+                task = await operator.submit(SubmitTask(prompt="p"), idempotency_key="k")
+                while (node := (await operator.nodes()).nodes[0]).accepting:
+                    pass
+                waiting = await operator.task(task.id)
+                assert (waiting.state, waiting.attempt) == (TaskState.QUEUED, 0)
+                assert str(program) in (node.not_accepting_reason or "")
+                assert node.breaker.fails == 0
+                away.rename(program)
+                while (done := await operator.task(task.id)).state not in TERMINAL_STATES:
+                    pass
+    assert (done.state, done.attempt) == (TaskState.SUCCEEDED, 1)

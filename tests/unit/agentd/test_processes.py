@@ -12,7 +12,7 @@ import pytest
 
 from agentd.child import Child
 from agentd.environment import AGENT_MARK, ATTEMPT_MARK, attempt_environment
-from agentd.errors import SpawnError
+from agentd.errors import SpawnError, UnfitError
 from agentd.lines import LineReader
 from agentd.sweep import Mark, find_marked, sweep
 from tests.contract.agentd.agent_process import alive, until
@@ -67,8 +67,8 @@ async def test_a_kill_reaches_a_child_that_ignores_term(tmp_path: Path) -> None:
     assert await child.wait() == -9
 
 
-async def test_a_program_that_is_not_there_is_a_spawn_error(tmp_path: Path) -> None:
-    with pytest.raises(SpawnError, match="/nowhere/program"):
+async def test_a_folder_that_is_gone_is_a_spawn_error_and_a_program_is_not(tmp_path: Path) -> None:
+    with pytest.raises(UnfitError, match="/nowhere/program is not there"):
         await Child.spawn(["/nowhere/program"], folder=tmp_path, environment={})
     with pytest.raises(SpawnError, match="could not be started"):
         await Child.spawn(["sh"], folder=tmp_path / "gone", environment=environment())
