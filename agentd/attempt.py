@@ -48,6 +48,7 @@ from common.clock import to_datetime
 from common.supervise import Backoff
 from common.wire.nodes import AnswerOrder, Lease, PostResult, StartAttempt
 from common.wire.tasks import Outcome
+from common.wire.usage import Usage
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class Attempt:
         self._feed = OutputFeed(lease.fence, means.hub, lambda: to_datetime(means.clock.now()))
         self._desk: QuestionDesk | None = None
         self._entry: Entry | None = None
+        self._spawned = False
         self._place: Place | None = None
         self._session_id = self._planned_session()
         self._last_output_at = 0.0
@@ -84,6 +86,11 @@ class Attempt:
     def place(self) -> Path | None:
         """The folder it works in, once it has one."""
         return self._entry.place if self._entry is not None else None
+
+    @property
+    def usage(self) -> list[Usage]:
+        """What it used so far."""
+        return self._entry.usage if self._entry is not None else []
 
     def stop(self, stop: Stop, *, hurry: bool = False) -> None:
         """Order it to stop; the first reason counts, a later call may add haste."""
@@ -108,6 +115,9 @@ class Attempt:
                 error=error.message,
                 session_id=self._session_id,
                 runner=self._means.runner.name,
+                usage=self.usage,
+                cost_usd=None if self._spawned else 0.0,
+                partial=self._spawned,
             )
         finally:
             await self._sweep()
@@ -150,7 +160,8 @@ class Attempt:
             await asyncio.gather(starting, stopping, return_exceptions=True)
         # The hub may have noted a start whose answer was lost: say that nothing runs.
         error = "stopped before the hub had answered the start"
-        self._means.spool.put(self.fence, PostResult(outcome=Outcome.INTERRUPTED, error=error))
+        result = PostResult(outcome=Outcome.INTERRUPTED, error=error, cost_usd=0.0)
+        self._means.spool.put(self.fence, result)
         return False
 
     async def _ask_to_start(self) -> bool:
@@ -181,6 +192,7 @@ class Attempt:
                 outcome=OUTCOMES[stop.reason] if stop else Outcome.INTERRUPTED,
                 error=(stop.detail if stop else None) or "stopped",
                 session_id=self._session_id,
+                cost_usd=0.0,
             )
         place, prompt = prepared
         job = make_job(self.lease, self._means, prompt, place, self._session_id)
@@ -241,6 +253,7 @@ class Attempt:
 
     async def _run(self, job: Job) -> Ended:
         run = await self._means.runner.start(job)
+        self._spawned = True
         self._desk = QuestionDesk(
             self.fence,
             self._means.hub,

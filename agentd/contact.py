@@ -19,6 +19,7 @@ from common.wire.nodes import (
     HeartbeatReply,
     Registered,
     RegisterNode,
+    UsageSoFar,
 )
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ class Crew(Protocol):
     """The running attempts, as orders reach them."""
 
     def fences(self) -> list[int]: ...
+
+    def usage(self) -> list[UsageSoFar]: ...
 
     async def kill(self, fence: int) -> None: ...
 
@@ -99,6 +102,7 @@ class Contact:
         self._check = check
         self._self_test = self_test
         self._facts: dict[str, Any] | None = None
+        self._told: dict[int, UsageSoFar] = {}
         self._tested_at: float | None = None
         self._last_contact_at = clock.monotonic()
         self._answered_at = clock.now()
@@ -151,6 +155,7 @@ class Contact:
 
     async def _register(self) -> Registered:
         self._terms = await self._hub.register(self._registration)
+        self._told.clear()  # another hub, or an older state of it, may have to hear all of it
         # Kept apart: work goes on, and must end in time, while the terms are asked for anew.
         self._stop_after_s = self._terms.stop_after_s
         logger.info(
@@ -164,6 +169,7 @@ class Contact:
         self._note_refusal(self._check())
         reason = self._standing.reason
         facts, self._facts = self._facts, None
+        used = self._crew.usage()
         reply = await self._hub.heartbeat(
             Heartbeat(
                 running=self._crew.fences(),
@@ -171,8 +177,10 @@ class Contact:
                 instance_id=self._registration.instance_id,
                 not_accepting_reason=reason[:REASON_CHARS] if reason else None,
                 facts=facts,
+                usage=[item for item in used if self._told.get(item.fence) != item],
             )
         )
+        self._told = {item.fence: item for item in used}
         self._last_contact_at = self._clock.monotonic()
         self._answered_at = self._clock.now()
         self.in_touch.set()

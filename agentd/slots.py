@@ -8,18 +8,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
+import msgspec
+
 from agentd.attempt import Attempt
 from agentd.contact import Standing
 from agentd.spool import Spool
 from agentd.stops import Reason, Stop
 from common.client import HubError
-from common.wire.nodes import AnswerOrder, Applied, Claim, Claimed, Lease, PostResult
+from common.wire.nodes import AnswerOrder, Applied, Claim, Claimed, Lease, PostResult, UsageSoFar
 from common.wire.tasks import Outcome
 
 logger = logging.getLogger(__name__)
 
 CLAIM_WAIT_S = 25.0
 RECHECK_S = 1.0
+MODELS_REPORTED = 50
 
 
 class ClaimHub(Protocol):
@@ -65,6 +68,20 @@ class Slots:
     def fences(self) -> list[int]:
         """What heartbeats list: running attempts, and ended ones whose result is undelivered."""
         return sorted({*self._running, *self._spool.fences()})
+
+    def usage(self) -> list[UsageSoFar]:
+        """What the running attempts used so far, as far as the hub can read it: a heartbeat must
+        not be refused for what a runner reported."""
+        found = []
+        for fence, attempt in self._running.items():
+            report = UsageSoFar(fence=fence, usage=attempt.usage[:MODELS_REPORTED])
+            try:
+                msgspec.json.decode(msgspec.json.encode(report), type=UsageSoFar)
+            except (msgspec.MsgspecError, UnicodeEncodeError):
+                continue
+            if report.usage:
+                found.append(report)
+        return found
 
     async def idle(self) -> None:
         """Wait until no attempt runs."""
@@ -166,7 +183,11 @@ class Slots:
                 # Whatever it was, it was this node's: the hub must not wait for the lease to end.
                 logger.exception("attempt failed inside agentd", extra={"fence": lease.fence})
                 error = "a fault inside agentd; see its log"
-                self._spool.put(lease.fence, PostResult(outcome=Outcome.NODE_FAULT, error=error))
+                usage = self._running[lease.fence].usage
+                result = PostResult(
+                    outcome=Outcome.NODE_FAULT, error=error, usage=usage, partial=True
+                )
+                self._spool.put(lease.fence, result)
             finally:
                 self._running.pop(lease.fence, None)
                 self._taken -= 1

@@ -143,6 +143,8 @@ class Fold:
     def cost_usd(self) -> float | None:
         """The CLI's own figure; None as soon as part of it is not known."""
         usage = self.usage
+        if not usage and self.session_id is None:
+            return 0.0  # it never came to its first request
         if self.results == 0 or any(item.cost_usd is None for item in usage):
             return None
         return sum((item.cost_usd or 0.0 for item in usage), 0.0)

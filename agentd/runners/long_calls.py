@@ -7,15 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from common.wire.usage import LONG_CALLS, LongCalls, Usage
-
-COUNTS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "cache_write_1h_tokens",
-)
+from common.wire.usage import COUNTS, LONG_CALLS, LongCalls, Usage
 
 
 def long_calls_of(usage: Usage) -> list[LongCalls]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import click
 
 from cli.output import compact, dollars, json_option, print_json, print_table
 from cli.session import Session, pass_session
-from common.clock import to_datetime
+from common.costs import cost_words
 from common.wire.admin import CostRow
 
 GROUPS = ("task", "day", "node", "specialist", "model", "conversation")
@@ -37,9 +37,10 @@ def cost(
       mesh cost week --by day
       mesh cost all --by specialist --json
     """
-    start = since.replace(tzinfo=UTC) if since else _start(period, session.clock.now())
+    start = since.replace(tzinfo=UTC) if since else None
     end = until.replace(tzinfo=UTC) if until else None
-    found = session.ask_hub(lambda hub: hub.costs(by, since=start, until=end))
+    days = _days(period) if since is None else None
+    found = session.ask_hub(lambda hub: hub.costs(by, since=start, until=end, days=days))
     if as_json:
         print_json(found)
         return
@@ -50,20 +51,20 @@ def cost(
         [by.upper(), ">COST", ">RUNS", ">IN", ">CACHED", ">OUT"],
         [_row(row) for row in found.rows] + [_row(found.total, "total")],
     )
-    if found.total.unknown_cost_attempts:
-        click.echo(f"{found.total.unknown_cost_attempts} runs of unknown cost are not in the sum.")
+    if unknown := found.total.unknown_cost_attempts:
+        runs = "1 run" if unknown == 1 else f"{unknown} runs"
+        click.echo(f"The cost of {runs}, or part of it, is unknown and in no sum.")
 
 
-def _start(period: str, now: float) -> datetime | None:
-    """The first moment of the period; days begin at midnight UTC, as in the hub's sums."""
-    today = to_datetime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+def _days(period: str) -> int | None:
+    """The days of a period, today included: the hub knows where they begin."""
     match period:
         case "today":
-            return today
+            return 1
         case "week":
-            return today - timedelta(days=6)
+            return 7
         case "month":
-            return today - timedelta(days=29)
+            return 30
         case "all":
             return None
         case _:
@@ -73,7 +74,7 @@ def _start(period: str, now: float) -> datetime | None:
 def _row(row: CostRow, key: str | None = None) -> tuple[str, ...]:
     return (
         key or row.key or "general",
-        dollars(row.cost_usd),
+        cost_words(row.cost_usd, row.unknown_cost_attempts, dollars),
         str(row.attempts),
         compact(row.input_tokens + row.cache_write_tokens),
         compact(row.cache_read_tokens),

@@ -16,6 +16,7 @@ from cli.parent.record import DaemonRecord, living_parent, lock_holder
 from cli.session import Session, pass_session
 from cli.states import word_of
 from common.client import OperatorApi
+from common.costs import cost_words, unknown_words
 from common.errors import EXIT_FAILED, EXIT_OK, ConfigError, MeshError
 from common.wire.approvals import ApprovalState
 from common.wire.events import Snapshot
@@ -146,7 +147,9 @@ def _summary(snapshot: Snapshot) -> list[str]:
     cap = f" of {dollars(spend.cap_usd)}" if spend.cap_usd else ""
     capped = ", cap reached: nothing new starts" if spend.capped else ""
     lines = [f"Tasks: {tasks or 'nothing waits or runs'}."]
-    lines.append(f"Today: {dollars(spend.cost_usd)}{cap}{capped}.")
+    unknown = spend.unknown_cost_attempts
+    spent = cost_words(spend.cost_usd, unknown, dollars)
+    lines.append(f"Today: {spent}{cap}{unknown_words(unknown)}{capped}.")
     if snapshot.hold.on:
         reason = f" ({plain(snapshot.hold.reason)})" if snapshot.hold.reason else ""
         lines.append(f"On hold{reason}: nothing new starts. mesh go ends it.")

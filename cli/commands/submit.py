@@ -24,6 +24,7 @@ from common.client import (
     follow_output,
 )
 from common.clock import to_epoch
+from common.costs import cost_words
 from common.errors import EXIT_FAILED, EXIT_OK
 from common.wire.messages import SendMessage
 from common.wire.nodes import OutputKind, OutputLine
@@ -189,7 +190,9 @@ def _print_verdict(task: TaskDetail) -> None:
     if task.started_at and task.finished_at:
         took = f", {span(to_epoch(task.finished_at) - to_epoch(task.started_at))}"
     where = f", {task.node}" if task.node else ""
-    verdict = f"#{task.id} {word_of(task.state)}{took}, {dollars(task.cost_usd)}{where}"
+    spent = cost_words(task.cost_usd, task.unknown_cost_attempts, dollars)
+    spent = f"cost {spent}" if task.cost_usd is None else spent
+    verdict = f"#{task.id} {word_of(task.state)}{took}, {spent}{where}"
     click.echo(f"\n{verdict}", err=True)
     if task.state is not TaskState.SUCCEEDED and task.error:
         click.echo(plain(task.error), err=True)

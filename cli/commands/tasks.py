@@ -21,6 +21,7 @@ from cli.session import Session, pass_session
 from cli.states import word_of
 from common.client import HubError, OperatorApi
 from common.clock import to_epoch
+from common.costs import cost_words
 from common.wire.approvals import ApprovalState
 from common.wire.tasks import Attempt, Task, TaskDetail
 
@@ -99,7 +100,7 @@ def _row(task: Task, now: float) -> Sequence[str]:
         word_of(task.state),
         task.node or "-",
         age(task.created_at, now),
-        dollars(task.cost_usd),
+        cost_words(task.cost_usd, task.unknown_cost_attempts, dollars),
         first_line(f"{who}{task.title}{why}", 100),
     )
 
@@ -138,8 +139,8 @@ def _described(task: TaskDetail, asks: list[str], now: float) -> list[str]:
     lines = [
         f"#{task.id} {word_of(task.state)}{where}{who}, {age(task.created_at, now)} old",
         f"  {first_line(task.prompt, 200)}",
-        f"  {dollars(task.cost_usd)}, {compact(_tokens_in(task))} tokens in, "
-        f"{compact(task.output_tokens)} out",
+        f"  cost {cost_words(task.cost_usd, task.unknown_cost_attempts, dollars)}, "
+        f"{compact(_tokens_in(task))} tokens in, {compact(task.output_tokens)} out",
     ]
     if task.wait_reason:
         lines.append(f"  waits: {plain(task.wait_reason)}")
@@ -167,7 +168,7 @@ def _attempt_row(attempt: Attempt, now: float) -> Sequence[str]:
         attempt.node,
         attempt.outcome or "running",
         took,
-        dollars(attempt.cost_usd),
+        cost_words(attempt.cost_usd, 0, dollars),
         first_line(attempt.error or "", 80),
     )
 

@@ -92,13 +92,20 @@ class OperatorApi:
         return await self.client.call("POST", "/v1/hold", Hold, body=hold, repeatable=True)
 
     async def costs(
-        self, by: str, *, since: datetime | None = None, until: datetime | None = None
+        self,
+        by: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        days: int | None = None,
     ) -> Costs:
-        """`by`: task, day, node, specialist, model or conversation."""
+        """`by`: task, day, node, specialist, model or conversation. `days`: the last so many of
+        the hub's calendar, today included."""
         params = {
             "by": by,
             "since": since.isoformat() if since else None,
             "until": until.isoformat() if until else None,
+            "days": days,
         }
         return await self.client.call("GET", "/v1/costs", Costs, params=params)
 

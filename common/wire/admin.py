@@ -39,10 +39,14 @@ class SetHold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Spend(Struct, frozen=True, kw_only=True):
-    """What a day cost so far. `capped`: the cap is reached and nothing new starts."""
+    """What a day cost so far, as far as it is known: the attempts that ended in it, and
+    `running_usd`, which is part of `cost_usd`, of those that run. Of `unknown_cost_attempts` the
+    cost, or part of it, is in no sum. `capped`: the cap is reached and nothing new starts."""
 
     day: str
     cost_usd: float = 0.0
+    running_usd: float = 0.0
+    unknown_cost_attempts: int = 0
     cap_usd: float | None = None
     capped: bool = False
     input_tokens: int = 0
@@ -52,13 +56,20 @@ class Spend(Struct, frozen=True, kw_only=True):
 
 
 class CostRow(Struct, frozen=True, kw_only=True):
-    """`key` is a task id, a day, a node, a specialist, a model or a conversation."""
+    """`key` is a task id, a day, a node, a specialist, a model or a conversation.
+
+    `cost_usd` counts each attempt with its runner's own figure or else our estimate; null when
+    nothing is known. Of `unknown_cost_attempts` the cost, or part of it, is not in it.
+    `estimate_usd` is what our list prices make of the same, for comparison. `running_attempts` have
+    not ended: they count with what they used so far.
+    """
 
     key: str
     attempts: int = 0
-    cost_usd: float = 0.0
+    cost_usd: float | None = 0.0
     estimate_usd: float | None = None
     unknown_cost_attempts: int = 0
+    running_attempts: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_tokens: int = 0
@@ -66,7 +77,8 @@ class CostRow(Struct, frozen=True, kw_only=True):
 
 
 class Costs(Struct, frozen=True, kw_only=True):
-    """What attempts that ended in [since, until) cost, one row for each value of `by`."""
+    """What attempts that ended in [since, until), or still run, cost; one row for each value of
+    `by`. Every `by` sums up to the same total."""
 
     by: str
     since: Moment | None = None

@@ -159,15 +159,24 @@ class Registered(Struct, frozen=True, kw_only=True):
     hub_version: str
 
 
+class UsageSoFar(Struct, frozen=True, kw_only=True):
+    """What a running attempt used up to now, all models; each report replaces the one before."""
+
+    fence: Fence
+    usage: Annotated[list[Usage], Meta(max_length=50)]
+
+
 class Heartbeat(Struct, frozen=True, kw_only=True):
     """That a node is alive. `running` are the fences whose leases it renews; `facts` replace
-    those of its registration, null leaves them."""
+    those of its registration, null leaves them. `usage` is of running attempts that used more
+    since the last heartbeat that was answered."""
 
     running: Annotated[list[Fence], Meta(max_length=256)] = []
     accepting: bool = True
     instance_id: Annotated[str, Meta(max_length=64)] | None = None
     not_accepting_reason: Annotated[str, Meta(max_length=200)] | None = None
     facts: dict[str, Any] | None = None
+    usage: Annotated[list[UsageSoFar], Meta(max_length=256)] = []
 
 
 class AnswerOrder(Struct, frozen=True, kw_only=True):

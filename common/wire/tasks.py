@@ -75,7 +75,8 @@ class OnLost(StrEnum):
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """One run of a task on a node. `partial` says its usage is what was seen before a kill."""
+    """One run of a task on a node. `partial` says its usage is what was seen before a kill, or so
+    far. `cost_usd` is the figure that counts: the runner's own, or else our estimate."""
 
     fence: int
     task_id: int
@@ -98,9 +99,10 @@ class Task(Struct, frozen=True, kw_only=True):
     """What a person asked for, as every event and list shows it.
 
     `node` is where it runs or last ran, or else the node it is pinned to. `cost_usd` and the
-    token counts are sums over its attempts. `summary` is the beginning of the result; the whole
-    text is in `TaskDetail.result`. `fence`, `lease_until` are set while, and only while, it
-    holds a slot.
+    token counts are sums over its attempts, running ones with what they used so far; null when
+    nothing is known of its cost, and too low by that of `unknown_cost_attempts`. `summary` is the
+    beginning of the result; the whole text is in `TaskDetail.result`. `fence`, `lease_until` are
+    set while, and only while, it holds a slot.
     """
 
     id: int
@@ -141,7 +143,8 @@ class Task(Struct, frozen=True, kw_only=True):
     model: str | None = None
     max_cost_usd: float | None = None
     timeout_s: float | None = None
-    cost_usd: float = 0.0
+    cost_usd: float | None = 0.0
+    unknown_cost_attempts: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_tokens: int = 0

@@ -14,6 +14,15 @@ LONG_CALLS = (32_000, 100_000, 128_000, 199_999, 200_000, 256_000, 272_000, 512_
 """Above how much input, of all kinds, some provider asks another price for a call. A test holds
 this list against the price list in use."""
 
+COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+)
+"""The fields that are summed."""
+
 
 class LongCalls(Struct, frozen=True, kw_only=True):
     """The sum of those calls whose whole input was above `over` tokens, and not above the next

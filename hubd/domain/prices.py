@@ -6,19 +6,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from common.wire.usage import LongCalls, Usage
+from common.wire.usage import COUNTS, LongCalls, Usage
 from hubd.domain.models import places
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice, TieredPrices
-
-COUNTS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "cache_write_1h_tokens",
-)
 
 
 def estimate_usd(usage: Usage) -> float | None:

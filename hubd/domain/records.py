@@ -68,6 +68,7 @@ class TaskRecord:
     session_node: str | None = None
     sticky: bool = False
     cost_usd: float = 0.0
+    unknown_costs: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_tokens: int = 0
@@ -76,7 +77,8 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One run. `lease_until` is renewed by heartbeats and is None once it ended."""
+    """One run. `lease_until` is renewed by heartbeats and is None once it ended; `stop` is why the
+    hub has it ended though nobody cancelled its task."""
 
     fence: int
     task_id: int
@@ -95,6 +97,7 @@ class AttemptRecord:
     cost_usd: float | None = None
     partial: bool = False
     result_hash: str | None = None
+    stop: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

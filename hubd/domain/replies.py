@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+from common.costs import cost_words, unknown_words
 from common.wire.admin import CostRow, Hold, Spend
 from common.wire.approvals import ApprovalKind, Decision, Risk
 from common.wire.nodes import AccountState, BreakerState
@@ -77,8 +78,9 @@ def figures(task: TaskRecord) -> str:
     parts: list[str] = []
     if task.started_at is not None and task.finished_at is not None:
         parts.append(duration(task.finished_at - task.started_at))
-    if task.cost_usd:
-        parts.append(dollars(task.cost_usd))
+    if task.unknown_costs or task.cost_usd:
+        words = cost_words(task.cost_usd, task.unknown_costs, dollars)
+        parts.append(words if task.cost_usd else f"cost {words}")
     node = task.node or task.last_node
     if node:
         parts.append(node)
@@ -359,23 +361,30 @@ def account_line(account: AccountRecord, now: float) -> str:
 def spend_line(spend: Spend) -> str:
     cap = f" of {dollars(spend.cap_usd)}" if spend.cap_usd else ""
     capped = ", cap reached: nothing new starts" if spend.capped else ""
-    return f"Today {dollars(spend.cost_usd)}{cap}{capped}"
+    spent = cost_words(spend.cost_usd, spend.unknown_cost_attempts, dollars)
+    runs = f", {dollars(spend.running_usd)} of it running" if spend.running_usd else ""
+    return f"Today {spent}{cap}{unknown_words(spend.unknown_cost_attempts)}{runs}{capped}"
 
 
 def cost_text(title: str, rows: Sequence[CostRow], total: CostRow) -> str:
-    lines = [f"{title}: {dollars(total.cost_usd)}, {total.attempts} runs"]
+    lines = [f"{title}: {_cost(total)}, {total.attempts} runs"]
     tokens_in = total.input_tokens + total.cache_read_tokens + total.cache_write_tokens
     lines.append(f"{compact(tokens_in)} tokens in, {compact(total.output_tokens)} out")
     if total.unknown_cost_attempts:
         lines.append(f"{total.unknown_cost_attempts} of unknown cost")
-    lines += [f"{row.key or 'general'} {dollars(row.cost_usd)}" for row in rows[:6]]
+    lines += [f"{row.key or 'general'} {_cost(row)}" for row in rows[:6]]
     return "\n".join(lines)
+
+
+def _cost(row: CostRow) -> str:
+    return cost_words(row.cost_usd, row.unknown_cost_attempts, dollars)
 
 
 def task_cost(task: TaskRecord, attempts: int) -> str:
     tokens_in = task.input_tokens + task.cache_read_tokens + task.cache_write_tokens
     return (
-        f"#{task.id} cost {dollars(task.cost_usd)}: {compact(tokens_in)} tokens in, "
+        f"#{task.id} cost {cost_words(task.cost_usd, task.unknown_costs, dollars)}: "
+        f"{compact(tokens_in)} tokens in, "
         f"{compact(task.output_tokens)} out, {attempts} {'run' if attempts == 1 else 'runs'}"
     )
 

@@ -135,6 +135,7 @@ PARAMETERS: Mapping[str, str] = {
     "item_id": "The `id` of the outbox item.",
     "limit": "The most entries to answer.",
     "nodes.name": "The node's name.",
+    "days": "Only the last so many days of the hub's calendar, today included: `spend` is today's.",
     "since": "Only attempts that ended at or after this moment, ISO 8601 with a zone.",
     "task_id": "The task's id.",
     "tasks.Last-Event-ID": "The `id` of the last line seen.",

@@ -25,6 +25,7 @@ class CostQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     by: GroupBy = GroupBy.DAY
     since: Moment | UnsetType = UNSET
     until: Moment | UnsetType = UNSET
+    days: Annotated[int, Meta(ge=1, le=3660)] | None = None
 
 
 def add(api: Api, money: Money) -> None:
@@ -32,9 +33,10 @@ def add(api: Api, money: Money) -> None:
 
     @api.route("GET /v1/costs", query=CostQuery, answers={200: Costs}, errors=(InvalidError,))
     async def list_costs(call: Call[Nothing, CostQuery]) -> Costs:
-        """Sum what attempts that ended in [since, until) cost, grouped."""
+        """Sum what attempts cost, grouped: those that ended in [since, until), or on the last
+        `days` of the hub's calendar, and those that run."""
         since, until = parse_moment(call.query.since), parse_moment(call.query.until)
-        return await money.costs(call.query.by, since=since, until=until)
+        return await money.costs(call.query.by, since=since, until=until, days=call.query.days)
 
 
 def parse_moment(text: str | UnsetType) -> float | None:

@@ -13,11 +13,11 @@ from common.model_class import model_class
 from common.wire.approvals import ApprovalState
 from common.wire.nodes import PostResult
 from common.wire.tasks import LIVE_STATES, Outcome, TaskState
-from hubd.domain import accounts, breaker, dispatch, money, replies, retry
+from hubd.domain import accounts, breaker, dispatch, replies, retry
 from hubd.domain.lifecycle import Cause, Move
 from hubd.domain.records import AccountRecord, AttemptRecord, NodeRecord, TaskRecord
 from hubd.errors import ConflictError, ForbiddenError, InvalidError
-from hubd.services import asking, journal
+from hubd.services import asking, booking, journal
 from hubd.services.env import Env
 from hubd.store import approvals, attempts, nodes, tasks
 from hubd.store import money as money_store
@@ -63,11 +63,12 @@ def post_result(tx: Tx, env: Env, fence: int, node: str, request: PostResult) ->
         return Posted("fenced", attempt.task_id)
     if task.state is TaskState.LEASED:
         raise ConflictError("a result before the start: post /start first and wait for its answer")
-    totals = record_cost(tx, env, attempt, task, request, fenced=False)
+    request = booking.judged(attempt, task, request)
+    booking.book_result(tx, env, attempt, task, request, fenced=False)
     if request.outcome == Outcome.PARKED and not task.cancel_requested:
-        _park(tx, env, attempt, task, request, totals)
+        _park(tx, env, attempt, task, request)
     else:
-        _finish(tx, env, attempt, task, request, totals)
+        _finish(tx, env, attempt, task, request)
     return Posted("applied", task.id)
 
 
@@ -77,7 +78,6 @@ def _finish(
     attempt: AttemptRecord,
     task: TaskRecord,
     request: PostResult,
-    totals: money.Totals,
 ) -> None:
     outcome = retry.classify(request.outcome)
     if outcome is Outcome.PARKED:
@@ -98,14 +98,14 @@ def _finish(
     )
     if request.text:
         tasks.set_result(tx.conn, task.id, request.text)
-    changes = _task_changes(task, attempt, request, totals) | fate.changes
+    changes = _task_changes(tx, task, attempt, request) | fate.changes
     changes |= _wait_changes(task, fate.move, outcome, account)
     detail = {"outcome": request.outcome, "node": attempt.node, "fence": attempt.fence}
     journal.move_task(tx, env, task, fate.move, Cause.NODE, detail=detail, **changes)
 
 
 def _task_changes(
-    task: TaskRecord, attempt: AttemptRecord, request: PostResult, totals: money.Totals
+    tx: Tx, task: TaskRecord, attempt: AttemptRecord, request: PostResult
 ) -> dict[str, Any]:
     return {
         "outcome": request.outcome,
@@ -114,7 +114,7 @@ def _task_changes(
         "last_node": attempt.node,
         "resume_approval": None,
         **_session(task, attempt, request),
-        **added_cost(task, totals),
+        **money_store.of_task(tx.conn, task.id),
     }
 
 
@@ -122,16 +122,6 @@ def _session(task: TaskRecord, attempt: AttemptRecord, request: PostResult) -> d
     if request.session_id is None:
         return {}
     return {"session_id": request.session_id, "session_node": attempt.node}
-
-
-def added_cost(task: TaskRecord, totals: money.Totals) -> dict[str, Any]:
-    return {
-        "cost_usd": task.cost_usd + totals.counted_usd,
-        "input_tokens": task.input_tokens + totals.input_tokens,
-        "output_tokens": task.output_tokens + totals.output_tokens,
-        "cache_read_tokens": task.cache_read_tokens + totals.cache_read_tokens,
-        "cache_write_tokens": task.cache_write_tokens + totals.cache_write_tokens,
-    }
 
 
 def must_stay(task: TaskRecord) -> bool:
@@ -161,7 +151,6 @@ def _park(
     attempt: AttemptRecord,
     task: TaskRecord,
     request: PostResult,
-    totals: money.Totals,
 ) -> None:
     """T10: the attempt ends and frees its slot; the task waits for the answer, or, when that
     came in the meantime, goes on with it at once."""
@@ -175,7 +164,7 @@ def _park(
         tx, env, attempt, Outcome.PARKED, request=request, classed=Outcome.PARKED,
         parked_for=question.id,
     )  # fmt: skip
-    changes = _task_changes(task, attempt, request, totals) | retry.given_back(task)
+    changes = _task_changes(tx, task, attempt, request) | retry.given_back(task)
     changes |= {"error": None, "sticky": True, "approval_code": question.code}
     if "session_id" not in changes and task.session_id is None:
         changes["sticky"] = False
@@ -319,58 +308,16 @@ def _tell_accounts(tx: Tx, env: Env, report: accounts.Report) -> AccountRecord |
     return refused
 
 
-def record_cost(
-    tx: Tx,
-    env: Env,
-    attempt: AttemptRecord,
-    task: TaskRecord | None,
-    request: PostResult,
-    *,
-    fenced: bool,
-) -> money.Totals:
-    """One cost row for this fence, whatever became of the attempt (I7)."""
-    usage = money.with_estimates(request.usage, env.estimate)
-    totals = money.total(usage, request.cost_usd)
-    day = money.day_of(tx.now, env.zone)
-    row = {
-        "fence": attempt.fence,
-        "task_id": attempt.task_id,
-        "node": attempt.node,
-        "specialist": task.specialist if task else None,
-        "conversation": task.conversation if task else None,
-        "at": tx.now,
-        "day": day,
-        "cost_usd": totals.cost_usd,
-        "estimate_usd": totals.estimate_usd,
-        "input_tokens": totals.input_tokens,
-        "output_tokens": totals.output_tokens,
-        "cache_read_tokens": totals.cache_read_tokens,
-        "cache_write_tokens": totals.cache_write_tokens,
-        "partial": request.partial,
-        "fenced": fenced,
-    }
-    if not money_store.insert(tx.conn, row):
-        return money.total([], 0.0)
-    attempts.insert_usage(tx.conn, attempt.fence, usage)
-    money_store.add_to_day(tx.conn, day, totals)
-    spend = journal.emit_spend(tx, env, "spend.added")
-    if spend.capped and spend.cap_usd is not None:
-        asking.ask_budget(tx, env, day, spend.cost_usd, spend.cap_usd)
-    return totals
-
-
 def _record_cost_only(tx: Tx, env: Env, attempt: AttemptRecord, request: PostResult) -> None:
     """A stale result: the money was spent all the same."""
     task = tasks.find(tx.conn, attempt.task_id)
-    totals = record_cost(tx, env, attempt, task, request, fenced=True)
+    booking.book_result(tx, env, attempt, task, request, fenced=True)
     if attempt.cost_usd is None and request.cost_usd is not None:
         attempts.update(
             tx.conn, replace(attempt, cost_usd=request.cost_usd, partial=request.partial)
         )
-    if task is not None and (totals.counted_usd or totals.input_tokens or totals.output_tokens):
-        changed = replace(task, updated_at=tx.now, **added_cost(task, totals))
-        detail = {"fence": attempt.fence, "fenced": True}
-        journal.save_task(tx, env, task, changed, "task.cost_recorded", detail)
+    if task is not None:
+        booking.tell_task(tx, env, attempt, task)
 
 
 def stop_unstarted(tx: Tx, env: Env, task: TaskRecord, attempt: AttemptRecord) -> TaskRecord:
@@ -392,6 +339,7 @@ def lose(
     """
     classed = Outcome.NODE_FAULT if node_beats else None
     end_attempt(tx, env, attempt, Outcome.LOST, classed=classed, evidence=reason)
+    booking.book_lost(tx, env, attempt, task)
     fate = retry.after_loss(task)
     return journal.move_task(
         tx,
@@ -407,6 +355,7 @@ def lose(
             "resume_approval": None,
             "error": f"lost on {attempt.node}: {reason}",
             "sticky": must_stay(task),
+            **money_store.of_task(tx.conn, task.id),
         }
         | fate.changes,
     )

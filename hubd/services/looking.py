@@ -143,10 +143,12 @@ def _agents(tx: Tx) -> str:
 
 def _cost(tx: Tx, env: Env, period: str) -> str:
     if period == "week":
-        rows, total = money_store.grouped(tx.conn, "day", tx.now - WEEK_S, None)
+        week = money_store.Period(first_day=money.day_of(tx.now, env.zone, back=6))
+        rows, total = money_store.grouped(tx.conn, "day", week)
         return replies.cost_text("Last 7 days", rows, total)
     today = money.day_of(tx.now, env.zone)
-    rows, total = money_store.grouped_day(tx.conn, "node", today)
+    day = money_store.Period(first_day=today, last_day=today)
+    rows, total = money_store.grouped(tx.conn, "node", day)
     return f"{replies.spend_line(journal.spend_of(tx, env))}\n" + replies.cost_text(
         "Runs", rows, total
     )

@@ -7,6 +7,7 @@ from enum import StrEnum
 from common.clock import to_datetime_or_none
 from common.wire.admin import Costs as CostsReport
 from common.wire.admin import Spend
+from hubd.domain.money import day_of
 from hubd.services import journal
 from hubd.services.env import Env
 from hubd.store import money
@@ -29,12 +30,23 @@ class Money:
         self._env = env
 
     async def costs(
-        self, by: GroupBy, *, since: float | None = None, until: float | None = None
+        self,
+        by: GroupBy,
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        days: int | None = None,
     ) -> CostsReport:
-        """Attempts ended in [since, until), epoch seconds, dearest first (days: newest first)."""
+        """Attempts ended in [since, until), epoch seconds, or running, dearest first (days: newest
+        first). `days`: on the last so many days of the hub's calendar, today included."""
 
         def run(view: View) -> CostsReport:
-            rows, total = money.grouped(view.conn, by.value, since, until)
+            period = money.Period(
+                since=since or 0.0,
+                until=1e18 if until is None else until,
+                first_day="" if days is None else _day(view, self._env, days - 1),
+            )
+            rows, total = money.grouped(view.conn, by.value, period)
             return CostsReport(
                 by=by.value,
                 since=to_datetime_or_none(since),
@@ -47,3 +59,7 @@ class Money:
 
     async def today(self) -> Spend:
         return await self._database.read(lambda view: journal.spend_of(view, self._env))
+
+
+def _day(view: View, env: Env, back: int) -> str:
+    return day_of(view.now, env.zone, back=back)

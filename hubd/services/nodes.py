@@ -28,7 +28,7 @@ from hubd.domain.actors import Actor
 from hubd.domain.lifecycle import Cause, Move
 from hubd.domain.records import NodeRecord, TaskRecord
 from hubd.errors import NotFoundError, StorageFullError
-from hubd.services import ending, journal, present
+from hubd.services import booking, ending, journal, present
 from hubd.services.env import Env
 from hubd.services.instances import Instances, refuse_other
 from hubd.store import approvals, attempts, nodes, tasks
@@ -190,6 +190,8 @@ def take_heartbeat(tx: Tx, env: Env, name: str, request: Heartbeat) -> Heartbeat
     refuse_other(node, request.instance_id)
     nodes.beat(tx.conn, name, tx.now)
     _note_changes(tx, node, request)
+    for report in request.usage:
+        booking.take_report(tx, env, name, report)
     until = tx.now + env.config.hub.lease_s
     listed = set(request.running)
     for task in tasks.live_of(tx.conn, name):
@@ -253,7 +255,7 @@ def orders(source: Tx | View, name: str, request: Heartbeat) -> HeartbeatReply:
     live = {task.fence: task for task in tasks.live_of(source.conn, name)}
     for fence in request.running:
         task = live.get(fence)
-        if task is None or task.cancel_requested:
+        if task is None or task.cancel_requested or _is_stopped(source, fence):
             kill.append(fence)
             continue
         for record in approvals.undelivered(source.conn, fence):
@@ -274,6 +276,11 @@ def orders(source: Tx | View, name: str, request: Heartbeat) -> HeartbeatReply:
     return HeartbeatReply(
         kill=kill, answers=answers, self_test=its_breaker.state is BreakerState.OPEN
     )
+
+
+def _is_stopped(source: Tx | View, fence: int) -> bool:
+    attempt = attempts.find(source.conn, fence)
+    return attempt is not None and attempt.stop is not None
 
 
 def statuses(source: Tx | View, env: Env) -> list[NodeStatus]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from common.wire.approvals import ApprovalKind, ApprovalState, Decision
 from common.wire.nodes import Earlier, Lease, ResumeAnswer, TaskSpec
-from hubd.domain import accounts, breaker, dispatch
+from hubd.domain import accounts, breaker, dispatch, money
 from hubd.domain import approvals as rules
 from hubd.domain.dispatch import Lane, NodeView
 from hubd.domain.lifecycle import Cause, Move
@@ -182,7 +182,7 @@ def spec(tx: Tx, task: TaskRecord, node: str) -> TaskSpec:
         model=task.model,
         session_id=task.session_id if here else None,
         continue_of=task.continue_of,
-        max_cost_usd=task.max_cost_usd,
+        max_cost_usd=money.left_usd(task.max_cost_usd, task.cost_usd),
         timeout_s=task.timeout_s,
         resume=_resume(tx, task) if here or task.session_id is None else None,
         earlier=_earlier(tx, task),

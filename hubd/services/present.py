@@ -13,6 +13,7 @@ from common.wire.approvals import Approval
 from common.wire.messages import Message, MessageState
 from common.wire.nodes import Account, Breaker, Node, NodeStatus
 from common.wire.tasks import Attempt, Task, Usage
+from hubd.domain import money
 from hubd.domain.accounts import troubled
 from hubd.domain.dispatch import is_fresh
 from hubd.domain.records import (
@@ -67,7 +68,8 @@ def task(record: TaskRecord) -> Task:
         model=record.model,
         max_cost_usd=record.max_cost_usd,
         timeout_s=record.timeout_s,
-        cost_usd=record.cost_usd,
+        cost_usd=money.shown(record.cost_usd, record.unknown_costs),
+        unknown_cost_attempts=record.unknown_costs,
         input_tokens=record.input_tokens,
         output_tokens=record.output_tokens,
         cache_read_tokens=record.cache_read_tokens,
@@ -75,7 +77,9 @@ def task(record: TaskRecord) -> Task:
     )
 
 
-def attempt(record: AttemptRecord, usage: list[Usage]) -> Attempt:
+def attempt(
+    record: AttemptRecord, usage: list[Usage], cost_usd: float | None, *, partial: bool
+) -> Attempt:
     return Attempt(
         fence=record.fence,
         task_id=record.task_id,
@@ -89,8 +93,8 @@ def attempt(record: AttemptRecord, usage: list[Usage]) -> Attempt:
         outcome=record.outcome,
         error=record.error,
         session_id=record.session_id,
-        cost_usd=record.cost_usd,
-        partial=record.partial,
+        cost_usd=cost_usd,
+        partial=partial,
         usage=usage,
     )
 

@@ -26,7 +26,7 @@ from hubd.services import cancelling, journal, present, submitting, waiting
 from hubd.services.env import Env
 from hubd.services.output import OutputFeed
 from hubd.services.submitting import Origin
-from hubd.store import approvals, attempts, tasks
+from hubd.store import approvals, attempts, money, tasks
 from hubd.store.database import Database
 from hubd.store.transaction import Tx, View
 
@@ -205,13 +205,15 @@ def _requeue(tx: Tx, env: Env, task: TaskRecord, origin: Origin) -> TaskRecord:
 
 def _detail(view: View, task_id: int) -> TaskDetail:
     task = submitting.find_task(view, task_id)
-    usage = attempts.usage_of_task(view.conn, task_id)
+    usage = money.usage_of_task(view.conn, task_id)
+    costs = money.of_attempts(view.conn, task_id)
     return TaskDetail(
         **msgspec.structs.asdict(present.task(task)),
         result=tasks.result(view.conn, task_id),
         attempts=[
-            present.attempt(record, usage.get(record.fence, []))
+            present.attempt(record, usage.get(record.fence, []), cost_usd, partial=partial)
             for record in attempts.of_task(view.conn, task_id)
+            for cost_usd, partial in [costs.get(record.fence, (None, record.partial))]
         ],
         usage=[item for items in usage.values() for item in items],
         approvals=[present.approval(a) for a in approvals.of_task(view.conn, task_id)],

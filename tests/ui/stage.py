@@ -210,11 +210,9 @@ class ScriptedCalls:
     async def hold(self, hold: SetHold) -> Hold:
         return await self._ask("hold", hold, usual=Hold(on=hold.on))  # type: ignore[no-any-return]
 
-    async def costs(
-        self, by: str, *, since: datetime | None = None, until: datetime | None = None
-    ) -> Costs:
+    async def costs(self, by: str, *, days: int) -> Costs:
         usual = Costs(by=by, rows=[], total=CostRow(key="total"))
-        return await self._ask("costs", by, since, until, usual=usual)  # type: ignore[no-any-return]
+        return await self._ask("costs", by, days, usual=usual)  # type: ignore[no-any-return]
 
     async def say(self, message: SendMessage, *, idempotency_key: str) -> MessageList:
         usual = MessageList(messages=[])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from common.clock import Clock
 from common.link import Followed, LinkUp
@@ -140,12 +140,11 @@ class DemoCalls:
         await self._moment()
         return self._simulation.set_hold(hold.on, hold.reason)
 
-    async def costs(
-        self, by: str, *, since: datetime | None = None, until: datetime | None = None
-    ) -> Costs:
+    async def costs(self, by: str, *, days: int) -> Costs:
         await self._moment()
+        since = self._simulation.now() - timedelta(days=days - 1)
         rows = _cost_rows(self._simulation.fleet, by, since)
-        return Costs(by=by, since=since, until=until, rows=rows, total=_total(rows))
+        return Costs(by=by, rows=rows, total=_total(rows))
 
     async def say(self, message: SendMessage, *, idempotency_key: str) -> MessageList:
         await self._moment()
@@ -168,27 +167,28 @@ class DemoCalls:
         await asyncio.sleep(self._pause_s)
 
 
-def _cost_rows(fleet: Fleet, by: str, since: datetime | None) -> list[CostRow]:
+def _cost_rows(fleet: Fleet, by: str, since: datetime) -> list[CostRow]:
     if by == "day":
         today = CostRow(key=fleet.spend.day, attempts=14, cost_usd=fleet.spend.cost_usd)
-        first = since.date().isoformat() if since else ""
+        first = since.date().isoformat()
         return [row for row in reversed([today, *fleet.days]) if row.key >= first]
     rows: dict[str, CostRow] = {}
     for task in fleet.tasks.values():
-        if task.attempt and not (since and task.updated_at < since):
+        if task.attempt and task.updated_at.date() >= since.date():
             key = {
                 "task": str(task.id), "node": task.node, "specialist": task.specialist,
                 "model": "claude-sonnet-4-6" if task.id % 3 else "claude-haiku-4-5",
                 "conversation": task.conversation,
             }[by] or ""  # fmt: skip
             rows[key] = _plus(rows.get(key, CostRow(key=key)), task)
-    return sorted(rows.values(), key=lambda row: -row.cost_usd)
+    return sorted(rows.values(), key=lambda row: -(row.cost_usd or 0.0))
 
 
 def _plus(row: CostRow, task: Task) -> CostRow:
     return CostRow(
-        key=row.key, attempts=row.attempts + task.attempt, cost_usd=row.cost_usd + task.cost_usd,
-        estimate_usd=(row.estimate_usd or 0) + task.cost_usd,
+        key=row.key, attempts=row.attempts + task.attempt,
+        cost_usd=(row.cost_usd or 0) + (task.cost_usd or 0),
+        estimate_usd=(row.estimate_usd or 0) + (task.cost_usd or 0),
         input_tokens=row.input_tokens + task.input_tokens,
         output_tokens=row.output_tokens + task.output_tokens,
         cache_read_tokens=row.cache_read_tokens + task.cache_read_tokens,
@@ -198,7 +198,8 @@ def _plus(row: CostRow, task: Task) -> CostRow:
 
 def _total(rows: list[CostRow]) -> CostRow:
     return CostRow(
-        key="total", attempts=sum(r.attempts for r in rows), cost_usd=sum(r.cost_usd for r in rows),
+        key="total", attempts=sum(r.attempts for r in rows),
+        cost_usd=sum(r.cost_usd or 0 for r in rows),
         input_tokens=sum(r.input_tokens for r in rows),
         output_tokens=sum(r.output_tokens for r in rows),
         cache_read_tokens=sum(r.cache_read_tokens for r in rows),

@@ -98,7 +98,7 @@ class Simulation:
     def _spend(self, task: Task) -> None:
         cost = round(self.rng.uniform(0.005, 0.03), 4)
         task = changed(
-            task, cost_usd=task.cost_usd + cost, input_tokens=task.input_tokens + 180,
+            task, cost_usd=(task.cost_usd or 0.0) + cost, input_tokens=task.input_tokens + 180,
             output_tokens=task.output_tokens + 240, updated_at=self.now(),
             cache_read_tokens=task.cache_read_tokens + 11_000,
         )  # fmt: skip

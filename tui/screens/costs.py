@@ -22,8 +22,8 @@ from tui.state.costs import (
     Period,
     cost_row,
     day_series,
+    known,
     name_of,
-    since,
     summary,
     total_line,
 )
@@ -49,12 +49,12 @@ class CostList(LineList[str]):
 
     def take(self, costs: Costs) -> None:
         self._rows = {
-            row.key: row for row in sorted(costs.rows, key=lambda row: (-row.cost_usd, row.key))
+            row.key: row for row in sorted(costs.rows, key=lambda row: (-known(row), row.key))
         }
         self.show(list(self._rows))
 
     def _row(self, key: str) -> Row:
-        most = max(row.cost_usd for row in self._rows.values())
+        most = max(known(row) for row in self._rows.values())
         return cost_row(self._rows[key], most, name=name_of(self._control.store, self.by, key))
 
 
@@ -87,27 +87,26 @@ class CostsScreen(MeshScreen):
         now = control.store.now(control.clock.now())
         lines = summary(control.store, now, control.zone)
         self.query_one("#today-panel Preview", Preview).show(lines)
-        self._show_days(now)
+        self._show_days()
         spent = any(ref.kind == "spend" for ref in changed)
         if (spent or EVERYTHING in changed) and not self._fetch_due:
             self._fetch_due = True
             self.set_timer(REFETCH_S, self._fetch, name="costs")
 
-    def _show_days(self, now: float) -> None:
+    def _show_days(self) -> None:
         if self._days is not None:
             period = Period.MONTH if self.period is Period.MONTH else Period.WEEK
-            days = day_series(self._days, period, now, self.control.zone)
+            days = day_series(self._days, period, self.control.store.folded.spend.day)
             self.query_one(DayChart).show(days, self.control.store.folded.spend.cap_usd)
 
     @work(group="costs", exclusive=True)
     async def _fetch(self) -> None:
         self._fetch_due = False
-        calls, zone = self.control.hub.calls, self.control.zone
-        now = self.control.store.now(self.control.clock.now())
+        calls = self.control.hub.calls
         try:
             days, *parts = await asyncio.gather(
-                calls.costs("day", since=since(Period.MONTH, now, zone)),
-                *(calls.costs(by.value, since=since(self.period, now, zone)) for by in By),
+                calls.costs("day", days=Period.MONTH.days),
+                *(calls.costs(by.value, days=self.period.days) for by in By),
             )
         except MeshError as error:
             self.control.tell(f"costs: {error.message}")
@@ -116,7 +115,7 @@ class CostsScreen(MeshScreen):
         for by, costs in zip(By, parts, strict=True):
             self.query_one(f"#by-{by}", CostList).take(costs)
             self.query_one(f"#{by}-panel", Panel).say(f"· {self.period}", total_line(costs))
-        self._show_days(now)
+        self._show_days()
 
     # -- what is done ---------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from common.wire.approvals import Approval
 from common.wire.nodes import Node
 from common.wire.tasks import LIVE_STATES, Task, TaskState
 from tui.state.cells import Role
-from tui.state.measures import money, plural
+from tui.state.measures import plural, spent
 from tui.state.plain import exposed, one_line
 from tui.state.tasks import task_age
 
@@ -35,11 +35,14 @@ def cancel(tasks: Sequence[Task], now: float) -> Asking:
     if len(tasks) > LISTED:
         lines.append(f"… and {len(tasks) - LISTED} more")
     if live:
-        spent = sum(task.cost_usd for task in live)
+        sums = spent(
+            sum(task.cost_usd or 0.0 for task in live),
+            sum(task.unknown_cost_attempts for task in live),
+        )
         lines += [
             "",
             f"{plural(len(live), 'running task')} will be stopped with every process of it; "
-            f"{money(spent)} spent so far stays on the bill.",
+            f"{sums} spent so far stays on the bill.",
         ]
     else:
         lines += ["", "Nothing of it has begun."]
@@ -51,8 +54,11 @@ def retry(tasks: Sequence[Task]) -> Asking:
     lines = [f"#{task.id} {one_line(task.title)}" for task in tasks[:LISTED]]
     if len(tasks) > LISTED:
         lines.append(f"… and {len(tasks) - LISTED} more")
-    spent = sum(task.cost_usd for task in tasks)
-    lines += ["", f"Each becomes a new task. Last time they cost {money(spent)} together."]
+    sums = spent(
+        sum(task.cost_usd or 0.0 for task in tasks),
+        sum(task.unknown_cost_attempts for task in tasks),
+    )
+    lines += ["", f"Each becomes a new task. Last time they cost {sums} together."]
     return Asking(f"Retry {plural(len(tasks), 'task')}?", tuple(lines), "retry")
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, timedelta, tzinfo
 from enum import StrEnum
 
 from common.clock import to_datetime
 from common.wire.admin import CostRow, Costs
 from tui.state.cells import Cell, Column, Piece, Role, Row, cell
-from tui.state.measures import NOTHING, count, duration, money
+from tui.state.measures import NOTHING, count, duration, money, plural, spent
 from tui.state.store import Store
 
 COLUMNS = (
@@ -45,13 +45,6 @@ class By(StrEnum):
     TASK = "task"
 
 
-def since(period: Period, now: float, zone: tzinfo | None) -> datetime:
-    """The beginning of the period: midnight where the reader sits."""
-    local = to_datetime(now).astimezone(zone)
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight - timedelta(days=period.days - 1)
-
-
 @dataclass(frozen=True, slots=True)
 class Rate:
     """Dollars an hour over the last hour at most; None when too little is known."""
@@ -71,12 +64,14 @@ class Rate:
 def summary(store: Store, now: float, zone: tzinfo | None) -> list[Cell]:
     """Today, cap, rate, where it leads."""
     spend, rate = store.folded.spend, Rate.of(store)
-    cap = spend.cap_usd
+    cap, unknown, runs = spend.cap_usd, spend.unknown_cost_attempts, spend.running_usd
     lines: list[Cell] = [
         (
             Piece("today  ", Role.MUTED),
-            Piece(money(spend.cost_usd), Role.STRONG),
+            Piece(spent(spend.cost_usd, unknown), Role.STRONG),
             Piece(f" of {money(cap)} cap" if cap else "  no cap is set", Role.MUTED),
+            Piece(f" · {money(runs)} running" if runs else "", Role.MUTED),
+            Piece(f" · {plural(unknown, 'run')} of unknown cost" if unknown else "", Role.WARN),
             Piece("  ! cap reached, nothing new starts" if spend.capped else "", Role.BAD),
         )
     ]
@@ -92,20 +87,21 @@ def summary(store: Store, now: float, zone: tzinfo | None) -> list[Cell]:
 
 
 def _rate_line(
-    rate: Rate, spent: float, cap: float | None, now: float, zone: tzinfo | None
+    rate: Rate, today_usd: float, cap: float | None, now: float, zone: tzinfo | None
 ) -> Cell:
     if rate.usd_per_h is None:
         return (Piece("rate   ", Role.MUTED), Piece("known after five minutes here", Role.MUTED))
     local = to_datetime(now).astimezone(zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     left_h = (midnight - local).total_seconds() / 3600
+    by_midnight = today_usd + left_h * rate.usd_per_h
     pieces = [
         Piece("rate   ", Role.MUTED),
         Piece(f"{money(rate.usd_per_h)}/h", Role.STRONG),
-        Piece(f" · {money(spent + left_h * rate.usd_per_h)} by midnight at that rate", Role.MUTED),
+        Piece(f" · {money(by_midnight)} by midnight at that rate", Role.MUTED),
     ]
-    if cap and rate.usd_per_h > 0 and spent < cap:
-        to_cap_h = (cap - spent) / rate.usd_per_h
+    if cap and rate.usd_per_h > 0 and today_usd < cap:
+        to_cap_h = (cap - today_usd) / rate.usd_per_h
         if to_cap_h < left_h:
             pieces.append(Piece(f" · cap in {duration(to_cap_h * 3600)}", Role.WARN))
     return tuple(pieces)
@@ -128,14 +124,18 @@ def bar(share: float, width: int = 10) -> str:
     return "█" * (eighths // 8) + (BAR[eighths % 8 - 1] if eighths % 8 else "")
 
 
+def known(row: CostRow) -> float:
+    """What is known of a row's cost, to compare and draw it."""
+    return row.cost_usd or 0.0
+
+
 def cost_row(row: CostRow, most: float, *, name: str) -> Row:
     """One line of a breakdown; the bar is the share of the largest."""
-    unknown = f" +{row.unknown_cost_attempts}?" if row.unknown_cost_attempts else ""
     cache = row.cache_read_tokens + row.cache_write_tokens
     return (
         cell(name or "none", Role.PLAIN if name else Role.MUTED),
-        cell(money(row.cost_usd) + unknown, Role.STRONG),
-        (Piece(bar(row.cost_usd / most if most else 0.0), Role.ACCENT),),
+        cell(spent(row.cost_usd, row.unknown_cost_attempts), Role.STRONG),
+        (Piece(bar(known(row) / most if most else 0.0), Role.ACCENT),),
         cell(str(row.attempts), Role.MUTED),
         cell(count(row.input_tokens), Role.MUTED),
         cell(count(row.output_tokens), Role.MUTED),
@@ -151,19 +151,19 @@ def name_of(store: Store, by: By, key: str) -> str:
     return f"@{key}" if by is By.SPECIALIST and key else key
 
 
-def day_series(costs: Costs, period: Period, now: float, zone: tzinfo | None) -> list[CostRow]:
-    """One row a day, oldest first, with the days on which nothing was spent."""
-    first = since(period, now, zone).date()
-    known = {row.key: row for row in costs.rows}
-    days = [(first + timedelta(days=n)).isoformat() for n in range(period.days)]
-    return [known.get(day, CostRow(key=day)) for day in days]
+def day_series(costs: Costs, period: Period, today: str) -> list[CostRow]:
+    """One row a day of the hub's calendar, oldest first, also for days on which nothing ran."""
+    last = date.fromisoformat(today)
+    known_days = {row.key: row for row in costs.rows}
+    days = [(last - timedelta(days=back)).isoformat() for back in range(period.days)]
+    return [known_days.get(day, CostRow(key=day)) for day in reversed(days)]
 
 
 def day_chart(days: Sequence[CostRow], cap: float | None, width: int, height: int) -> list[Cell]:
     """Columns with their scale at the left and dates below; `height` lines without the dates."""
     if not days:
         return []
-    top = max([row.cost_usd for row in days] + [0.01])
+    top = max([known(row) for row in days] + [0.01])
     scale = len(money(top)) + 1
     step = max(1, min(9, (width - scale - 1) // len(days)))
     thick = max(1, step - 1)
@@ -172,8 +172,8 @@ def day_chart(days: Sequence[CostRow], cap: float | None, width: int, height: in
         label = money(top) if line == height else money(top / 2) if line * 2 == height else ""
         pieces = [Piece(f"{label:>{scale}} ", Role.FAINT)]
         for row in days:
-            text = _column(row.cost_usd / top * height - (line - 1))
-            over = cap is not None and row.cost_usd >= cap
+            text = _column(known(row) / top * height - (line - 1))
+            over = cap is not None and known(row) >= cap
             pieces.append(Piece(text * thick, Role.BAD if over else Role.ACCENT))
             pieces.append(Piece(" " * (step - thick)))
         lines.append(tuple(pieces))
@@ -202,4 +202,7 @@ def total_line(costs: Costs | None) -> str:
     """`$8.42 in 31 runs`."""
     if costs is None:
         return NOTHING
-    return f"{money(costs.total.cost_usd)} in {costs.total.attempts} runs"
+    total = costs.total
+    unknown = total.unknown_cost_attempts
+    lacking = f", {plural(unknown, 'run')} of unknown cost" if unknown else ""
+    return f"{spent(total.cost_usd, unknown)} in {plural(total.attempts, 'run')}{lacking}"

@@ -81,7 +81,7 @@ def _cost(value: str) -> Test:
         least = float(value.lstrip(">$"))
     except ValueError:
         raise TuiError(f"cost: wants a number of dollars, not {value}") from None
-    return lambda task: task.cost_usd >= least
+    return lambda task: (task.cost_usd or 0.0) >= least
 
 
 def _contains(word: str) -> Test:

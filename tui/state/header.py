@@ -8,7 +8,7 @@ from common.wire.nodes import AccountState, BreakerState
 from common.wire.tasks import LIVE_STATES, TaskState
 from tui.state.cells import Cell, Piece, Role, cell
 from tui.state.link import link_cell
-from tui.state.measures import clock_time, money
+from tui.state.measures import clock_time, money, spent
 from tui.state.needs import needs
 from tui.state.store import Store
 
@@ -44,11 +44,12 @@ def _counts(store: Store, now: float, narrow: bool) -> Cell:
 
 def _money(store: Store) -> Cell:
     spend = store.folded.spend
+    today = spent(spend.cost_usd, spend.unknown_cost_attempts)
     if not spend.cap_usd:
-        return (Piece(money(spend.cost_usd), Role.STRONG), Piece(" today", Role.MUTED))
+        return (Piece(today, Role.STRONG), Piece(" today", Role.MUTED))
     share = spend.cost_usd / spend.cap_usd
     role = Role.BAD if spend.capped or share >= 1 else Role.WARN if share >= 0.8 else Role.STRONG
-    return (Piece(money(spend.cost_usd), role), Piece(f"/{money(spend.cap_usd)}", Role.MUTED))
+    return (Piece(today, role), Piece(f"/{money(spend.cap_usd)}", Role.MUTED))
 
 
 def _breakers(store: Store, narrow: bool) -> Cell:

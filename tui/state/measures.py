@@ -56,6 +56,13 @@ def money(usd: float | None) -> str:
     return f"${usd:,.0f}" if usd >= 1000 else f"${usd:.2f}"
 
 
+def spent(usd: float | None, unknown_runs: int) -> str:
+    """`$0.41`; `≥$0.41` when part of it is not known; `?` when nothing is."""
+    if usd is None or (unknown_runs and usd == 0):
+        return "?"
+    return f"≥{money(usd)}" if unknown_runs else money(usd)
+
+
 def count(number: int) -> str:
     """`950`, `12.3k`, `4.1M`: at most five characters below a billion."""
     if number < 1000:

@@ -13,7 +13,7 @@ from common.wire.nodes import AccountState, BreakerState, Node
 from common.wire.tasks import TaskState
 from tui.state import words
 from tui.state.cells import Cell, Column, Piece, Role, Row, cell
-from tui.state.measures import age, until
+from tui.state.measures import age, spent, until
 from tui.state.store import Ref, Store
 
 COLUMNS = (
@@ -126,7 +126,8 @@ def _hub(store: Store) -> Iterator[Need]:
         yield Need(Ref("hub"), 2, "✗", "disk", Role.BAD, "hub", text)
     spend = store.folded.spend
     if spend.capped:
-        text = f"${spend.cost_usd:.2f} spent, the day's cap is reached: nothing new starts"
+        today = spent(spend.cost_usd, spend.unknown_cost_attempts)
+        text = f"{today} spent, the day's cap is reached: nothing new starts"
         yield Need(Ref("spend", spend.day), 3, "!", "cap", Role.WARN, "today", text)
 
 

@@ -9,7 +9,7 @@ from common.wire.nodes import Node
 from common.wire.tasks import Task
 from tui.state import words
 from tui.state.cells import Cell, Piece, Role, cell
-from tui.state.measures import age, count, money, since
+from tui.state.measures import age, count, money, since, spent
 from tui.state.nodes import account_cell, breaker_cell, condition, gauge
 from tui.state.plain import exposed, one_line, paragraphs
 from tui.state.store import Ref, Store
@@ -68,14 +68,14 @@ def task_facts(task: Task, now: float) -> Iterator[Cell]:
         yield fact("node", f"{task.node or task.pinned_node}{pinned}")
     if task.project:
         yield fact("project", task.project + (f"@{task.branch}" if task.branch else ""))
-    if spent := task_age(task, now):
-        yield fact("for", spent)
+    if age_ := task_age(task, now):
+        yield fact("for", age_)
     if task.attempt > 1 or task.crashes:
         lost = f", {task.crashes} lost" if task.crashes else ""
         yield fact("attempt", f"{task.attempt}{lost}")
-    if task.cost_usd or task.max_cost_usd:
+    if task.cost_usd or task.unknown_cost_attempts or task.max_cost_usd:
         cap = f" of at most {money(task.max_cost_usd)}" if task.max_cost_usd else ""
-        yield fact("cost", f"{money(task.cost_usd)}{cap}")
+        yield fact("cost", f"{spent(task.cost_usd, task.unknown_cost_attempts)}{cap}")
     tokens = (
         task.input_tokens,
         task.output_tokens,

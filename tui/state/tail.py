@@ -13,6 +13,7 @@ from common.wire.events import Entity, Event, Snapshot
 from common.wire.tasks import TERMINAL_STATES, Task
 from tui.state import words
 from tui.state.cells import Role
+from tui.state.measures import spent
 from tui.state.plain import one_line
 
 HISTORY_LINES = 60
@@ -154,9 +155,10 @@ def _hold(event: Event, folded: FoldedState) -> _Described:
 
 def _spend(event: Event, folded: FoldedState) -> _Described:
     spend = folded.spend
+    today = spent(spend.cost_usd, spend.unknown_cost_attempts)
     if spend.capped:
-        return "!", Role.BAD, "cost", f"${spend.cost_usd:.2f}: the day's cap is reached"
-    return "$", Role.MUTED, "cost", f"${spend.cost_usd:.2f} today"
+        return "!", Role.BAD, "cost", f"{today}: the day's cap is reached"
+    return "$", Role.MUTED, "cost", f"{today} today"
 
 
 def _bridge(event: Event, folded: FoldedState) -> _Described:

@@ -8,7 +8,7 @@ from datetime import tzinfo
 from common.wire.tasks import LIVE_STATES, Attempt, Task, TaskDetail, TaskState, Usage
 from tui.state import words
 from tui.state.cells import Cell, Piece, Role, cell
-from tui.state.measures import NOTHING, count, duration, moment, money, since, until
+from tui.state.measures import NOTHING, count, duration, moment, since, spent, until
 from tui.state.plain import one_line, paragraphs
 from tui.state.preview import approval_lines, fact, task_facts
 from tui.state.store import Store
@@ -106,7 +106,7 @@ def _attempt(attempt: Attempt, now: float, zone: tzinfo | None) -> Iterator[Cell
         Piece(f"{outcome.replace('_', ' ')}  ", role),
         Piece(one_line(f"{attempt.node}  "), Role.PLAIN),
         Piece(f"{moment(began, now, zone)}  {duration(took)}  ", Role.MUTED),
-        Piece(money(attempt.cost_usd), Role.PLAIN),
+        Piece(spent(attempt.cost_usd, 0), Role.PLAIN),
         Piece(" (partial)" if attempt.partial else "", Role.WARN),
     )
     if attempt.error:
@@ -116,7 +116,7 @@ def _attempt(attempt: Attempt, now: float, zone: tzinfo | None) -> Iterator[Cell
 def _usage(usage: Usage) -> Iterator[Cell]:
     yield (
         *cell(f"{usage.model}  ", Role.STRONG),
-        Piece(money(usage.cost_usd if usage.cost_usd is not None else usage.estimate_usd)),
+        Piece(spent(usage.cost_usd if usage.cost_usd is not None else usage.estimate_usd, 0)),
         Piece(" estimated" if usage.cost_usd is None and usage.estimate_usd else "", Role.MUTED),
     )
     yield cell(

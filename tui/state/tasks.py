@@ -11,7 +11,7 @@ from common.wire.tasks import LIVE_STATES, TERMINAL_STATES, Priority, Task, Task
 from tui.state import words
 from tui.state.cells import Cell, Column, Piece, Role, Row, cell
 from tui.state.filters import TaskFilter
-from tui.state.measures import age, count, money, since
+from tui.state.measures import age, count, since, spent
 
 COLUMNS = (
     Column("id", width=5, right=True),
@@ -49,7 +49,7 @@ SORTS: dict[str, Callable[[Task], Key]] = {
     "usual": _usual,
     "newest": lambda task: (-float(task.id),),
     "oldest": lambda task: (float(task.id),),
-    "cost": lambda task: (-task.cost_usd, -float(task.id)),
+    "cost": lambda task: (-(task.cost_usd or 0.0), -float(task.id)),
     "changed": lambda task: (-to_epoch(task.updated_at), -float(task.id)),
     "node": lambda task: ((task.node or "~").lower(), *_usual(task)),
 }
@@ -110,7 +110,7 @@ def task_row(task: Task, now: float, *, mark: str = "") -> Row:
         cell(_where(task), Role.PLAIN if task.state in LIVE_STATES else Role.MUTED),
         cell(task_age(task, now), Role.MUTED),
         cell(count(tokens) if tokens else "", Role.MUTED),
-        cell(money(task.cost_usd) if task.cost_usd else "", Role.PLAIN),
+        cell(_cost(task), Role.PLAIN),
     )
 
 
@@ -148,3 +148,9 @@ def _title(task: Task) -> Cell:
 
 def _title_role(task: Task) -> Role:
     return Role.MUTED if task.state in TERMINAL_STATES else Role.PLAIN
+
+
+def _cost(task: Task) -> str:
+    """Nothing only for a task of which nothing ran."""
+    known = task.cost_usd or task.unknown_cost_attempts
+    return spent(task.cost_usd, task.unknown_cost_attempts) if known else ""

@@ -20,7 +20,9 @@ from common.wire.nodes import (
     HeartbeatReply,
     Registered,
     RegisterNode,
+    UsageSoFar,
 )
+from common.wire.usage import Usage
 from tests.contract.agentd.agent_process import until
 
 STOP_AFTER_S = 240.0
@@ -75,6 +77,10 @@ class Crew:
     """One running attempt."""
 
     stops: list[Stop] = field(default_factory=list)
+    used: list[UsageSoFar] = field(default_factory=list)
+
+    def usage(self) -> list[UsageSoFar]:
+        return self.used
 
     def fences(self) -> list[int]:
         return [7]
@@ -200,3 +206,38 @@ async def test_a_reason_longer_than_the_wire_allows_is_cut() -> None:
     async with node.running():
         await until(lambda: len(node.hub.beats) > 1)
     assert node.hub.beats[0].not_accepting_reason == "x" * 200
+
+
+def spent(usd: float) -> UsageSoFar:
+    return UsageSoFar(fence=7, usage=[Usage(model="m", cost_usd=usd)])
+
+
+async def test_heartbeats_carry_what_running_work_used_and_again_after_a_registration() -> None:
+    """Running tasks showed $0.00 for minutes while they spent."""
+    node = Node()
+
+    def told() -> list[UsageSoFar]:
+        return [item for beat in node.hub.beats for item in beat.usage]
+
+    async with node.running():
+        node.crew.used = [spent(0.5)]
+        await until(lambda: told() == [spent(0.5)])
+        beats = len(node.hub.beats)
+        await until(lambda: len(node.hub.beats) > beats + 2)
+        assert told() == [spent(0.5)], "what did not change was sent again"
+        node.crew.used = [spent(0.7)]
+        await until(lambda: told() == [spent(0.5), spent(0.7)])
+        node.hub.deaf_to_beats = True
+        await until(lambda: node.hub.registrations > 1)
+        node.hub.deaf_to_beats = False
+        await until(lambda: told()[2:] == [spent(0.7)])
+
+
+async def test_what_did_not_reach_the_hub_is_sent_again() -> None:
+    node = Node()
+    async with node.running():
+        node.hub.fault = lambda: HubUnreachableError("away")
+        node.crew.used = [spent(0.5)]
+        await until(lambda: not node.contact.in_touch.is_set())
+        node.hub.fault = None
+        await until(lambda: any(beat.usage == [spent(0.5)] for beat in node.hub.beats))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from agentd.runners.claude_stream import Fold
 from agentd.runners.command import CommandFold
 from agentd.runners.exits import Exit
-from agentd.runners.long_calls import COUNTS, added, long_calls_of, together
-from common.wire.usage import LONG_CALLS, LongCalls, Usage
+from agentd.runners.long_calls import added, long_calls_of, together
+from common.wire.usage import COUNTS, LONG_CALLS, LongCalls, Usage
 
 counts = st.integers(0, 600_000)
 calls_of_a_run = st.lists(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -191,12 +191,13 @@ async def open_hub(
     clock: FakeClock | None = None,
     synchronous: str = "OFF",
     seed: int = 1,
+    estimate: Callable[[Usage], float | None] = no_price,
 ) -> AsyncIterator[Hub]:
     """A hub with its dispatcher running; the reaper moves by `Hub.tick` only."""
     clock = clock or FakeClock()
     async with open_database(path, clock=clock, synchronous=synchronous) as database:
         services = build_services(
-            database, config, clock=clock, rng=random.Random(seed), estimate=no_price, zone=UTC
+            database, config, clock=clock, rng=random.Random(seed), estimate=estimate, zone=UTC
         )
         dispatcher = asyncio.create_task(services.dispatcher.run(), name="dispatcher")
         try:

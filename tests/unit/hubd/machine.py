@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,8 +22,9 @@ from common.clock import to_datetime
 from common.wire.admin import SetHold
 from common.wire.approvals import AnswerApproval, ApprovalState, Decision, Risk
 from common.wire.messages import ClaimOutbox, OutboxOutcome
-from common.wire.nodes import AccountState, Ask, BreakerState, DrainNode, Lease
+from common.wire.nodes import AccountState, Ask, BreakerState, DrainNode, Lease, UsageSoFar
 from common.wire.tasks import LIVE_STATES, OnLost, Outcome, Priority, TaskState
+from common.wire.usage import Usage
 from hubd.domain.records import AccountRecord, TaskRecord
 from hubd.errors import (
     AlreadyAnsweredError,
@@ -50,9 +51,14 @@ T = TypeVar("T")
 NODES = ("archon", "rex")
 SLOTS = {"archon": 3, "rex": 1}
 ACCOUNT = "main"
+CAP_USD = 5.0
 MACHINE_CONFIG = configured(
-    hub={"max_attempts": 2}, breaker={"threshold": 3, "cooldown_s": 60.0}, approval={}
+    hub={"max_attempts": 2},
+    breaker={"threshold": 3, "cooldown_s": 60.0},
+    approval={},
+    budget={"per_task_usd": CAP_USD},
 )
+OVER_BUDGET = "over budget"
 LIMITS = MACHINE_CONFIG.hub
 REPORTED = (
     Outcome.OK,
@@ -500,6 +506,8 @@ class HubMachine(RuleBasedStateMachine):
         answer = self.attempted(
             self.hub.result(fence, name, outcome, cost_usd=cost, resets_at=resets_at, **more)
         )
+        if state.attempts[fence].stop is not None and outcome != Outcome.OK:
+            outcome = OVER_BUDGET
         if fence in self.oracle.applied:
             assert not isinstance(answer, HubError), "I4: a repeated result was refused"
             assert answer.status == "duplicate", "I4: a result was applied twice"
@@ -518,7 +526,7 @@ class HubMachine(RuleBasedStateMachine):
         self._expect_fate(task_id, task, outcome)
         if outcome == Outcome.NODE_FAULT:
             self.oracle.faults[name] = self.oracle.faults.get(name, 0) + 1
-        elif outcome in (Outcome.OK, Outcome.TASK_ERROR, Outcome.PERMANENT):
+        elif outcome in (Outcome.OK, Outcome.TASK_ERROR, Outcome.PERMANENT, OVER_BUDGET):
             self.oracle.faults[name] = 0
 
     def _expect_fate(self, task_id: int, before: TaskRecord, outcome: str) -> None:
@@ -528,6 +536,8 @@ class HubMachine(RuleBasedStateMachine):
             assert after.cancel_raced == before.cancel_requested
         elif before.cancel_requested:
             assert after.state is TaskState.CANCELLED, "a cancelled task goes on"
+        elif outcome == OVER_BUDGET:
+            assert after.state is TaskState.FAILED, "a task above its cap runs again"
         elif outcome in (Outcome.PROVIDER_LIMIT, Outcome.PROVIDER_BUSY, Outcome.NEEDS_LOGIN):
             assert after.state is TaskState.QUEUED
             assert after.attempt == before.attempt - 1, "the account's fault cost an attempt"
@@ -571,7 +581,29 @@ class HubMachine(RuleBasedStateMachine):
     def _instance(self, name: str) -> str:
         return f"{name}-{self.starts[name]}"
 
-    def _beat(self, name: str, lists_all: bool = True, restarted: bool = False) -> None:
+    @precondition(lambda self: self.leases)
+    @rule(number=picks, usd=st.sampled_from([None, 0.001, 0.3, 0.7, CAP_USD + 4.0]))
+    def use(self, number: int, usd: float | None) -> None:
+        """An attempt says what it used so far, whatever became of it meanwhile."""
+        fence = self.pick(self.fences(), number) or 0
+        name, _ = self.leases[fence]
+        attempt = self.oracle.look().attempts[fence]
+        if attempt.started_at is not None and fence not in self.oracle.reported:
+            self.oracle.so_far.setdefault(fence, []).append(usd)
+        self._beat(name, usage=[UsageSoFar(fence=fence, usage=[Usage(model="m", cost_usd=usd)])])
+        after = self.oracle.look()
+        task = after.task_of(fence)
+        if task is not None and task.state is TaskState.RUNNING and (usd or 0.0) > CAP_USD:
+            assert after.attempts[fence].stop is not None, "a run above its cap goes on"
+        self.check()
+
+    def _beat(
+        self,
+        name: str,
+        lists_all: bool = True,
+        restarted: bool = False,
+        usage: Sequence[UsageSoFar] = (),
+    ) -> None:
         state = self.oracle.look()
         mine = [f for f, (node, _) in self.leases.items() if node == name]
         open_ = [f for f in mine if state.attempts[f].ended_at is None] if lists_all else []
@@ -580,13 +612,17 @@ class HubMachine(RuleBasedStateMachine):
             self.starts[name] += 1
             self._register(name)
         instance = self._instance(name)
-        reply = self.do(self.hub.beat(name, *open_, *stale, instance_id=instance))
+        reply = self.do(
+            self.hub.beat(name, *open_, *stale, instance_id=instance, usage=list(usage))
+        )
+        stopped = {f for f, a in self.oracle.look().attempts.items() if a.stop is not None}
         for fence in stale:
             assert fence in reply.kill, "I19: an attempt that is over is not killed"
         for fence in open_:
             task = state.task_of(fence)
             assert task is not None
-            assert (fence in reply.kill) == task.cancel_requested, "the wrong attempt is killed"
+            ends = task.cancel_requested or fence in stopped
+            assert (fence in reply.kill) == ends, "the wrong attempt is killed"
 
     @precondition(lambda self: self.tasks(TaskState.RUNNING))
     @rule(number=picks, same=st.booleans(), risky=st.booleans())

@@ -15,11 +15,12 @@ import pytest
 
 from common.wire.nodes import BreakerState
 from common.wire.tasks import LIVE_STATES, Outcome, TaskState
-from hubd.domain import accounts, breaker, dispatch, leases, lifecycle, retry
+from hubd.domain import accounts, breaker, dispatch, leases, lifecycle, money, retry
 from hubd.domain import approvals as rules
 from hubd.domain.lifecycle import Move
 from hubd.services import (
     asking,
+    booking,
     cancelling,
     conversation,
     ending,
@@ -205,7 +206,41 @@ def a_stale_result_costs_nothing(patch: Patch) -> None:
 
 @mutant
 def the_day_is_not_charged(patch: Patch) -> None:
-    patch.setattr(money_store, "add_to_day", lambda *_: None)
+    patch.setattr(money_store, "_add_to_day", lambda *_: None)
+
+
+@mutant
+def what_a_run_said_so_far_stays_beside_its_result(patch: Patch) -> None:
+    patch.setattr(money_store, "booked", lambda *_: None)
+
+
+@mutant
+def a_lost_run_cost_nothing(patch: Patch) -> None:
+    patch.setattr(booking, "book_lost", lambda *_: None)
+
+
+@mutant
+def a_lost_run_cost_what_clients_were_last_told(patch: Patch) -> None:
+    real = booking.book_lost
+
+    def book_lost(tx: Tx, env: Any, attempt: Any, task: Any) -> None:
+        if money_store.booked(tx.conn, attempt.fence) is None:
+            real(tx, env, attempt, task)
+        else:
+            update = "UPDATE costs SET basis = 'seen' WHERE fence = :fence"
+            tx.conn.execute(update, {"fence": attempt.fence})
+
+    patch.setattr(booking, "book_lost", book_lost)
+
+
+@mutant
+def a_run_above_its_cap_goes_on(patch: Patch) -> None:
+    patch.setattr(money, "is_over", lambda *_: False)
+
+
+@mutant
+def a_run_stopped_for_its_cost_is_tried_again(patch: Patch) -> None:
+    patch.setattr(booking, "judged", lambda attempt, task, request: request)
 
 
 @mutant

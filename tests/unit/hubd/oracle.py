@@ -61,6 +61,9 @@ class Oracle:
     acknowledged: dict[str, int] = field(default_factory=dict)
     expected_tasks: set[int] = field(default_factory=set)
     reported: dict[int, float] = field(default_factory=dict)
+    """What results said of their cost."""
+    so_far: dict[int, list[float | None]] = field(default_factory=dict)
+    """What running attempts said, one after the other; None for an unknown price."""
     applied: set[int] = field(default_factory=set)
     fences: list[int] = field(default_factory=list)
     faults: dict[str, int] = field(default_factory=dict)
@@ -139,14 +142,29 @@ class Oracle:
             assert finals.get(task.id, 0) == wanted, f"I6: #{task.id} has the wrong final replies"
 
     def _one_cost_row(self, now_is: Seen) -> None:
-        rows = dict(self.conn.execute("SELECT fence, coalesce(cost_usd, 0) FROM costs").fetchall())
-        assert set(rows) == set(self.reported), "I7: cost rows and reported results differ"
-        for fence, cost in rows.items():
-            assert abs(cost - self.reported[fence]) < 1e-9, "I7: a cost row is wrong"
+        query = "SELECT fence, counted_usd, unknown, basis FROM costs"
+        rows = {fence: tuple(row) for fence, *row in self.conn.execute(query).fetchall()}
+        lost = {a.fence for a in now_is.attempts.values() if _is_given_up(a)}
+        wanted = {*self.reported, *self.so_far, *lost}
+        assert set(rows) == wanted, "I7: cost rows and what was said of costs differ"
+        for fence, (usd, unknown, basis) in rows.items():
+            if fence in self.reported:
+                assert basis == "result", "I7: a result does not replace what was said before"
+                assert abs(usd - self.reported[fence]) < 1e-9, "I7: a cost row is wrong"
+                continue
+            said = self.so_far.get(fence, [None])
+            is_over = now_is.attempts[fence].ended_at is not None
+            assert basis == ("seen" if is_over else "running"), "I7: on what does a cost rest?"
+            last = said[-1:] if is_over else said
+            assert (usd, bool(unknown)) in [(s or 0.0, s is None) for s in last], "I7: not as said"
         total = sum(task.cost_usd for task in now_is.tasks.values())
-        days = self.conn.execute("SELECT coalesce(sum(cost_usd), 0) FROM days").fetchall()[0][0]
-        assert abs(total - sum(rows.values())) < 1e-6, "I7: the tasks' costs do not add up"
-        assert abs(days - sum(rows.values())) < 1e-6, "I7: the days' costs do not add up"
+        unknown = sum(task.unknown_costs for task in now_is.tasks.values())
+        sums = "SELECT coalesce(sum(cost_usd), 0), coalesce(sum(unknown), 0) FROM days"
+        days, unknown_days = self.conn.execute(sums).fetchall()[0]
+        booked = sum(row[0] for row in rows.values())
+        assert abs(total - booked) < 1e-6, "I7: the tasks' costs do not add up"
+        assert abs(days - booked) < 1e-6, "I7: the days' costs do not add up"
+        assert unknown == unknown_days == sum(row[1] for row in rows.values()), "I7: unknown"
 
     def _one_probe(self, now_is: Seen) -> None:
         for breaker in now_is.breakers.values():
@@ -263,4 +281,11 @@ def _answer_of(approval: ApprovalRecord) -> tuple[Any, ...]:
         approval.answered_via,
         approval.note,
         approval.answer,
+    )
+
+
+def _is_given_up(attempt: AttemptRecord) -> bool:
+    """Whether the hub lost it after its start: it cost something, and nobody says what."""
+    return (
+        attempt.outcome == "lost" and attempt.result_hash is None and attempt.started_at is not None
     )

@@ -339,7 +339,7 @@ async def test_retry_makes_a_new_task(hub: Hub) -> None:
     await hub.say("tidy")
     await hub.run_one("rex", "permanent", error="no such branch")
     failed = (await hub.replies())[0]
-    assert failed == "#1 failed · 0s · rex: no such branch\nretry 1 runs it again"
+    assert failed == "#1 failed · 0s · cost unknown · rex: no such branch\nretry 1 runs it again"
     (reply,) = await hub.say("retry 1")
     assert reply == "#2 taken: Archon has room. It repeats #1."
     assert (await hub.task(2)).retry_of == 1

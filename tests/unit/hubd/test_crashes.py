@@ -56,8 +56,8 @@ def judge(path: Path, epoch: int) -> None:
         oracle.acknowledged = dict(
             oracle.conn.execute("SELECT key, task_id FROM submissions").fetchall()
         )
-        costs = oracle.conn.execute("SELECT fence, coalesce(cost_usd, 0) FROM costs").fetchall()
-        oracle.reported = dict(costs)
+        costs = "SELECT fence, counted_usd FROM costs WHERE basis = 'result'"
+        oracle.reported = dict(oracle.conn.execute(costs).fetchall())
         oracle.faults = {"rex": 3}
         oracle.check()
     finally:

@@ -123,15 +123,20 @@ def test_nothing_expires_for_one_lease_after_a_start_or_a_jump() -> None:
 
 def test_the_runners_own_total_wins_over_the_sum_of_its_parts() -> None:
     usage = [Usage(model="a", input_tokens=5, cost_usd=0.2), Usage(model="b", cost_usd=0.3)]
-    assert money.total(usage, None).cost_usd == pytest.approx(0.5)
-    assert money.total(usage, 0.6).cost_usd == 0.6
-    assert money.total([Usage(model="a")], None).cost_usd is None
+    no_price = lambda _: None  # noqa: E731
+    assert money.bill(usage, None, no_price).totals.counted_usd == pytest.approx(0.5)
+    whole = money.bill(usage, 0.6, no_price)
+    assert (whole.totals.counted_usd, whole.totals.unknown) == (0.6, False)
+    assert [share.counted_usd for share in whole.shares] == pytest.approx([0.24, 0.36])
+    nobody = money.bill([Usage(model="a")], None, no_price).totals
+    assert (nobody.counted_usd, nobody.unknown) == (0.0, True)
 
 
 def test_an_attempt_of_unknown_cost_counts_with_our_estimate() -> None:
-    usage = money.with_estimates([Usage(model="a", output_tokens=7)], lambda item: 0.7)
-    totals = money.total(usage, None)
+    usage = [Usage(model="a", output_tokens=7)]
+    totals = money.bill(usage, None, lambda item: 0.7).totals
     assert (totals.cost_usd, totals.counted_usd, totals.output_tokens) == (None, 0.7, 7)
+    assert not totals.unknown
 
 
 def test_a_day_ends_where_its_owner_lives() -> None:

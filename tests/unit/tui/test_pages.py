@@ -24,7 +24,6 @@ from tui.state.costs import (
     cost_row,
     day_chart,
     day_series,
-    since,
     summary,
 )
 from tui.state.drafts import ASK_FIRST, Draft
@@ -230,7 +229,7 @@ def test_the_rate_needs_five_minutes_and_then_tells_when_the_cap_is_reached() ->
 
 def test_a_day_without_spending_is_a_day_in_the_chart() -> None:
     costs = Costs(by="day", rows=[CostRow(key="2026-05-02", cost_usd=4.0)], total=CostRow(key="t"))
-    days = day_series(costs, Period.WEEK, NOW, UTC)
+    days = day_series(costs, Period.WEEK, "2026-05-04")
     assert [row.key for row in days][:2] == ["2026-04-28", "2026-04-29"]
     assert [row.cost_usd for row in days] == [0, 0, 0, 0, 4.0, 0, 0]
     lines = [text_of(each) for each in day_chart(days, None, 60, 4)]
@@ -247,12 +246,13 @@ def test_bars_have_eighths_and_are_never_empty_for_something() -> None:
 
 def test_costs_that_nobody_knows_are_marked() -> None:
     row = cost_row(CostRow(key="x", cost_usd=1.0, unknown_cost_attempts=2), 1.0, name="")
-    assert (text_of(row[0]), text_of(row[1])) == ("none", "$1.00 +2?")
-
-
-def test_a_period_begins_at_midnight() -> None:
-    assert since(Period.TODAY, NOW, UTC).isoformat() == "2026-05-04T00:00:00+00:00"
-    assert since(Period.WEEK, NOW, UTC).isoformat() == "2026-04-28T00:00:00+00:00"
+    assert (text_of(row[0]), text_of(row[1])) == ("none", "≥$1.00")
+    row = cost_row(CostRow(key="x", cost_usd=None, unknown_cost_attempts=2), 1.0, name="")
+    assert text_of(row[1]) == "?"
+    store = loaded(spend=Spend(day="2026-05-04", running_usd=2.0, unknown_cost_attempts=1))
+    assert "today  ?  no cap is set · $2.00 running · 1 run of unknown cost" in said(
+        summary(store, NOW, UTC)
+    )
 
 
 # -- thread, why, header, link -----------------------------------------------------------------
