@@ -10,12 +10,14 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from agentd.child import Child
 from agentd.errors import RunnerUnavailableError
 from agentd.lines import json_object
+from agentd.runners.codex_outcome import blame_failure, classify_failure, status_in
 from agentd.runners.exits import NOT_RUN_CODES, Exit
 from agentd.runners.line_run import LineRun, with_brief
 from agentd.runners.programs import beside, find_tool, must_answer
@@ -31,11 +33,11 @@ from agentd.runners.protocol import (
     ToolStarted,
     UsageSeen,
 )
+from agentd.runners.reset_words import reset_in_words
 from agentd.runners.tool_text import clipped
 from common.paths import make_private_dir, write_private_file
 from common.wire.tasks import Outcome, Usage
 
-STATUS = re.compile(r"status:? (\d{3})")
 THREAD_ID = re.compile(r"[A-Za-z0-9-]{1,100}")
 SESSION_GONE = "no rollout found"
 READ_ONLY_MODES = ("plan",)
@@ -135,6 +137,11 @@ class UsageMemory:
             write_private_file(self._folder / f"{thread_id}.json", json.dumps(counts))
 
 
+def local_now() -> datetime:
+    """With the machine's zone, in which Codex writes times."""
+    return datetime.now().astimezone()
+
+
 @dataclass(slots=True)
 class CodexFold:
     """What was seen of one `codex exec`."""
@@ -142,6 +149,7 @@ class CodexFold:
     model: str
     earlier: Callable[[str], Counts]
     remember: Callable[[str, Counts], None]
+    now: Callable[[], datetime] = local_now
     session_id: str | None = None
     text: str = ""
     counts: Counts | None = None
@@ -169,6 +177,8 @@ class CodexFold:
 
     def ended(self, end: Exit) -> Ended:
         outcome, error = self._verdict(end)
+        blame = blame_failure(outcome, error or "", self.model)
+        limited = outcome is Outcome.PROVIDER_LIMIT
         return Ended(
             outcome=outcome,
             text=self.text if outcome is Outcome.OK else "",
@@ -176,6 +186,9 @@ class CodexFold:
             session_id=self.session_id,
             usage=self.usage,
             partial=self.counts is None,
+            resets_at=reset_in_words(error or "", self.now()) if limited else None,
+            scope=blame.scope,
+            limited_model=blame.limited_model,
             unfit=outcome is Outcome.INTERRUPTED and self._never_ran(end),
             session_gone=self.session_id is None and SESSION_GONE in (error or ""),
         )
@@ -213,10 +226,7 @@ class CodexFold:
 
     def _noticed(self, message: str) -> RetryNoticed:
         self.error = message
-        status = STATUS.search(message)
-        return RetryNoticed(
-            attempt=0, of=0, delay_s=0.0, status=int(status[1]) if status else None, reason=message
-        )
+        return RetryNoticed(attempt=0, of=0, delay_s=0.0, status=status_in(message), reason=message)
 
     def _never_ran(self, end: Exit) -> bool:
         return end.returncode in NOT_RUN_CODES and self.session_id is None
@@ -236,28 +246,6 @@ class CodexFold:
         if self.session_id is None:
             return Outcome.PERMANENT, complaint
         return Outcome.NODE_FAULT, f"codex ended without a result. {complaint}"
-
-
-def classify_failure(message: str) -> Outcome:
-    """The class of a failed turn; Codex says it in words only, statuses among them."""
-    words = message.lower()
-    if "usage limit" in words:
-        return Outcome.PROVIDER_LIMIT
-    if "invalid_request_error" in words or "context window" in words:
-        return Outcome.PERMANENT
-    status = STATUS.search(words)
-    match int(status[1]) if status else None:
-        case 401 | 403:
-            return Outcome.NEEDS_LOGIN
-        case 400 | 404 | 413:
-            return Outcome.PERMANENT
-        case 429:
-            return Outcome.PROVIDER_BUSY
-        case int() as code if code >= 500:
-            return Outcome.PROVIDER_BUSY
-    if any(sign in words for sign in ("high demand", "disconnected", "network", "timed out")):
-        return Outcome.PROVIDER_BUSY
-    return Outcome.TASK_ERROR
 
 
 def _tool(kind: str, tool: str, item: dict[str, Any]) -> Iterator[Event]:
