@@ -33,7 +33,7 @@ from agentd.runners.protocol import Runner, RunnerFacts
 from agentd.runners.registry import make_runner
 from agentd.secrets import secret_paths
 from agentd.slots import Slots
-from agentd.specialists import load_bench
+from agentd.specialists import NAME, load_bench
 from agentd.spool import Spool
 from agentd.workspace import Workspace
 from agentd.worktree import Project
@@ -139,7 +139,10 @@ def _compose(
     clock = SystemClock()
     standing = Standing(news=asyncio.Event(), drained=asyncio.Event())
     instance_id = str(uuid.uuid4())
-    specialists = load_bench(paths.config_dir / "agents")
+    broken: dict[str, str] = {}
+    specialists = load_bench(paths.config_dir / "agents", broken=broken)
+    if broken:
+        logger.warning("specialists cannot be used", extra={"because": broken})
     projects = {name: Project.of(name, project) for name, project in agent.projects.items()}
     workspace = Workspace(
         paths.work_dir,
@@ -163,6 +166,7 @@ def _compose(
         configured_env=agent.env,
         agent_mark=mark,
         fitness=fitness,
+        broken_specialists=broken,
         limits=Limits(
             timeout_s=agent.timeout_s,
             silence_s=agent.silence_s,
@@ -181,7 +185,8 @@ def _compose(
     registration = RegisterNode(
         slots=agent.slots,
         labels=list(agent.labels),
-        specialists=sorted(specialists),
+        # With the broken ones, so that their tasks come here and are told why.
+        specialists=sorted({*specialists, *filter(NAME.fullmatch, broken)}),
         runners=[runner.name],
         account=agent.account,
         version=VERSION,

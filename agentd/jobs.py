@@ -78,6 +78,8 @@ def _specialist(task: TaskSpec, means: Means) -> Specialist | None:
     if task.specialist is None:
         return None
     specialist = means.specialists.get(task.specialist)
+    if specialist is None and task.specialist in means.broken_specialists:
+        raise SpecialistError(f"{means.broken_specialists[task.specialist]} Repair it, and retry.")
     if specialist is None:
         raise SpecialistError(
             f"this node has no specialist {task.specialist}; it has:"

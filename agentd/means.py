@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from agentd.attachments import FileSource
@@ -64,4 +64,6 @@ class Means:
     agent_mark: str
     limits: Limits
     fitness: Fitness
+    broken_specialists: Mapping[str, str] = field(default_factory=dict)
+    """Files that cannot be used, by name, with what is wrong with them."""
     patience: Patience = Patience()

@@ -71,17 +71,36 @@ def _tools(value: object, source: Path) -> tuple[str, ...]:
             raise SpecialistError(f"'tools' in {source} must be names separated by commas.")
 
 
-def load_bench(own_folder: Path | None = None, bench: Path = BENCH) -> dict[str, Specialist]:
-    """All specialists by name; the owner's files replace ours of the same name."""
+def load_bench(
+    own_folder: Path | None = None,
+    bench: Path = BENCH,
+    *,
+    broken: dict[str, str] | None = None,
+) -> dict[str, Specialist]:
+    """All specialists by name; the owner's files replace ours of the same name. A file that cannot
+    be used goes into `broken` under its own name, with what is wrong with it; raises
+    SpecialistError without that."""
     members: dict[str, Specialist] = {}
     for folder in (bench, own_folder):
         if folder is None or not folder.is_dir():
             continue
         for path in sorted(folder.glob("*.md")):
             try:
-                text = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise SpecialistError(f"{path} cannot be read: {error}") from error
-            specialist = parse_specialist(text, path)
+                specialist = _read_specialist(path)
+            except SpecialistError as error:
+                if broken is None:
+                    raise
+                # Not silently ours: the owner meant to replace it.
+                members.pop(path.stem, None)
+                broken[path.stem] = error.message
+                continue
             members[specialist.name] = specialist
     return members
+
+
+def _read_specialist(path: Path) -> Specialist:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecialistError(f"{path} cannot be read: {error}") from error
+    return parse_specialist(text, path)

@@ -33,6 +33,7 @@ from agentd.runners.protocol import (
     UsageSeen,
 )
 from common.clock import to_datetime
+from common.model_class import model_class
 from common.wire.tasks import Outcome, Usage
 
 TEMPORARY = 75
@@ -100,6 +101,7 @@ class CommandFold:
     outcome: Outcome | None = None
     error: str | None = None
     resets_at: datetime | None = None
+    limited_model: str | None = None
 
     def take(self, line: bytes) -> Iterator[Event]:
         control = _control(line)
@@ -121,6 +123,7 @@ class CommandFold:
             session_id=self.session_id,
             usage=usage,
             cost_usd=sum(costs) if usage and len(costs) == len(usage) else None,
+            limited_model=self.limited_model if outcome is Outcome.PROVIDER_LIMIT else None,
             resets_at=self.resets_at,
             partial=outcome in (Outcome.KILLED, Outcome.INTERRUPTED),
         )
@@ -158,6 +161,8 @@ class CommandFold:
                 yield from self._used(control, one_more=kind == "call")
             case "limit":
                 self.outcome = Outcome.PROVIDER_LIMIT
+                model = control.get("model")
+                self.limited_model = model_class(model) if isinstance(model, str) else None
                 if isinstance(control.get("resets_at"), int | float):
                     self.resets_at = to_datetime(float(control["resets_at"]))
                 yield LimitNoticed(self.resets_at)

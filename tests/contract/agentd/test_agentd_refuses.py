@@ -70,14 +70,18 @@ async def test_a_missing_token_says_where_it_was_looked_for(
         assert "mesh token new --role node --name Archon" in await last_words(agent, 78)
 
 
-async def test_a_broken_file_on_the_owners_bench_is_named(
+async def test_a_broken_file_on_the_owners_bench_fails_the_tasks_for_it_and_names_itself(
     hub: ScriptedHub, clean_env: dict[str, str], tmp_path: Path, mesh_home: Path
 ) -> None:
     bench = mesh_home / "agents"
     bench.mkdir(mode=0o700)
     (bench / "mine.md").write_text("no frontmatter here")
-    async with agentd(hub, clean_env, tmp_path, runner="rehearsal") as agent:
-        assert "mine.md has no frontmatter" in await last_words(agent, 78)
+    async with agentd(hub, clean_env, tmp_path, runner="rehearsal"):
+        fence = await hub.offer("p", specialist="mine")
+        result = await hub.result_of(fence)
+    assert "mine" in hub.registrations[0].specialists
+    assert result.outcome == "permanent"
+    assert "mine.md has no frontmatter" in (result.error or "")
 
 
 async def test_a_hub_that_is_away_is_waited_for(

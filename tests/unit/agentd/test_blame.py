@@ -8,6 +8,7 @@ from agentd.models import model_facts
 from agentd.runners.blame import Blame, limited_model, whom
 from agentd.runners.claude_outcome import classify
 from agentd.runners.claude_stream import Fold
+from agentd.runners.command import CommandFold
 from agentd.runners.exits import Exit
 from agentd.specialists import load_bench
 from common.config import AgentConfig
@@ -90,3 +91,10 @@ def test_a_node_tells_which_model_a_task_runs_on_that_names_none() -> None:
     assert set(facts["models"]) == {n for n, s in bench.items() if s.model not in (None, "inherit")}
     assert model_facts(AgentConfig(runner="codex", model="sonnet"), bench) == {"model": ""}
     assert model_facts(AgentConfig(runner="rehearsal"), bench) == {}
+
+
+def test_a_program_of_ones_own_names_the_model_a_limit_is_about() -> None:
+    fold = CommandFold()
+    list(fold.take(b'{"mesh": "limit", "resets_at": 1790000000, "model": "claude-opus-5-5"}'))
+    ended = fold.ended(Exit(returncode=1))
+    assert (ended.outcome, ended.limited_model) == (LIMIT, "opus")

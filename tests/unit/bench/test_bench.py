@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from agentd.errors import SpecialistError
+from agentd.specialists import load_bench
+
 BENCH = Path(__file__).parents[3] / "agentd" / "bench"
 
 NAMES = frozenset(
@@ -167,3 +170,18 @@ def test_no_two_briefs_are_cut_from_the_same_cloth(one: str, other: str) -> None
     first, second = read(one), read(other)
     assert first.prose.isdisjoint(second.prose)
     assert len(first.runs_of(8) & second.runs_of(8)) <= 3
+
+
+def test_one_bad_file_of_the_owners_costs_its_own_specialist_only(tmp_path: Path) -> None:
+    """It kept the whole agent from starting."""
+    (tmp_path / "critic.md").write_text("no frontmatter")
+    (tmp_path / "code-reviewer.md").write_text("---\nname: [\n---\n")
+    (tmp_path / "mine.md").write_text("---\nname: mine\ndescription: d\n---\nDo it.\n")
+    broken: dict[str, str] = {}
+    members = load_bench(tmp_path, broken=broken)
+    assert "mine" in members
+    assert "code-reviewer" not in members, "ours would not be what was meant"
+    assert set(broken) == {"critic", "code-reviewer"}
+    assert "begin it with '---'" in broken["critic"]
+    with pytest.raises(SpecialistError):
+        load_bench(tmp_path)
