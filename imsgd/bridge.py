@@ -13,6 +13,7 @@ from common.client.bridge import BridgeApi
 from common.clock import Clock
 from common.config import BridgeConfig
 from common.supervise import Backoff, Supervisor
+from imsgd.bell import Bell
 from imsgd.courier import Courier, LockedOutError
 from imsgd.domain.handles import AllowList
 from imsgd.health import Health
@@ -47,7 +48,7 @@ def assemble(
     """Build the loops; nothing runs yet."""
     allow = AllowList.of(own=config.self_handles, others=config.allow)
     chat_db = Path(config.chat_db).expanduser()
-    health, inbox = Health(), Inbox()
+    health, inbox, offered = Health(), Inbox(), Bell()
     reader = Reader(
         chat_db,
         Policy(allow, poll_s=config.poll_ms / 1000, late_s=config.freshness_s),
@@ -55,6 +56,7 @@ def assemble(
         inbox=inbox,
         health=health,
         clock=clock,
+        offered=offered,
     )
     patience = Patience(config.verify_s, orphan_s=config.send_timeout_s + config.verify_s)
     verifier = Verifier(chat_db, allow=allow, ledger=ledger, clock=clock, patience=patience)
@@ -67,6 +69,7 @@ def assemble(
         health=health,
         clock=clock,
         pace=Pace(config.max_per_minute),
+        offered=offered,
     )
     courier = Courier(
         api,
@@ -74,7 +77,7 @@ def assemble(
         inbox=inbox,
         ledger=ledger,
         clock=clock,
-        offered=sender.offered,
+        offered=offered,
         settled=verifier.moved,
         health=health,
     )

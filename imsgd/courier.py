@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections import Counter
+from dataclasses import dataclass, field
 from functools import partial
 
 from common.client.bridge import BridgeApi
@@ -26,9 +27,11 @@ from imsgd import files
 from imsgd.bell import Bell
 from imsgd.domain.admission import Refusal
 from imsgd.domain.attachments import MAX_FILES
+from imsgd.domain.words import fingerprint
 from imsgd.errors import BridgeError
 from imsgd.health import Health
 from imsgd.inbox import Inbound, Inbox
+from imsgd.lanes import Lanes
 from imsgd.ledger import hearing, speaking
 from imsgd.ledger.database import Ledger
 from imsgd.ledger.speaking import Bubble, Item
@@ -68,6 +71,34 @@ class LockedOutError(BridgeError):
     exit_code = EXIT_CONFIG
 
 
+@dataclass(slots=True)
+class Missed:
+    """What a text went without: `lost` cannot be handed on, `late` may still come."""
+
+    lost: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    awaited: list[int] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.lost, *self.late]
+
+    def __bool__(self) -> bool:
+        return bool(self.names)
+
+    def said(self) -> list[str]:
+        """What its author is told."""
+        texts = []
+        if self.lost:
+            texts.append(f"Your text went without {', '.join(self.lost)}: I could not hand it on.")
+        if self.late:
+            texts.append(
+                f"Your text went without {', '.join(self.late)}, which did not arrive on this Mac. "
+                "If it still comes I add it; else send it again."
+            )
+        return texts
+
+
 class Courier:
     def __init__(
         self,
@@ -95,19 +126,25 @@ class Courier:
         self._slow_files: Counter[str] = Counter()
 
     async def deliver(self) -> None:
-        """Bring every input to the hub, in order, until it has acknowledged each."""
-        backoff = Backoff(cap_s=RETRY_CAP_S)
-        while True:
-            heard = self._inbox.filled.count
-            item = self._inbox.first()
-            if item is None:
+        """Bring every input to the hub until it has acknowledged each, those of one conversation
+        in order: a slow file of one does not hold up another."""
+        async with Lanes("delivering", self._deliver_lane, ended=self._inbox.filled) as lanes:
+            while True:
+                heard = self._inbox.filled.count
+                for lane in self._inbox.lanes:
+                    lanes.open(lane)
                 await self._inbox.filled.after(heard)
-                continue
+
+    async def _deliver_lane(self, lane: str) -> None:
+        backoff, waited = Backoff(cap_s=RETRY_CAP_S), False
+        while (item := self._inbox.first(lane)) is not None:
+            heard = self._inbox.filled.count
             try:
-                await self._deliver_one(item)
+                await self._deliver_one(item, waited=waited)
                 backoff.reset()
             except (HubError, HubUnreachableError) as error:
                 self._note("deliver", error)
+                waited = True
                 if item.is_panic:
                     await self._answer_panic(item)
                 # An order to stop must not wait for the end of this pause.
@@ -167,17 +204,21 @@ class Courier:
         except (TimeoutError, HubError, HubUnreachableError):
             logger.info("stopped without telling the hub")
 
-    async def _deliver_one(self, item: Inbound) -> None:
-        if self._clock.now() - item.queued_at > STALE_AFTER_S:
+    async def _deliver_one(self, item: Inbound, *, waited: bool) -> None:
+        waited = waited or self._clock.now() - item.queued_at > STALE_AFTER_S
+        if item.change is None and waited:
             current = await self._reader.current(item)
             if current is None:
                 logger.info("input taken back before delivery", extra={"guid": item.guid})
                 await self._settle(item, Refusal.UNSENT)
                 return
+            if current.text != item.text:
+                key = fingerprint(current.text)
+                await self._ledger.write(partial(hearing.reword, guid=item.guid, key=key))
             item = current
         if not item.is_panic:
             await self._let_reports_go_first(item)
-        missed: list[str] = []
+        missed = Missed()
         try:
             receipt = await self._api.deliver(await self._message(item, missed))
         except HubError as error:
@@ -224,16 +265,27 @@ class Courier:
             await asyncio.sleep(REPORT_TICK_S)
 
     async def _settle(self, item: Inbound, verdict: str) -> None:
-        await self._ledger.write(partial(hearing.settle, guid=item.guid, verdict=verdict))
+        if item.change is not None and item.changes is not None:
+            settled = partial(
+                hearing.settle_change, guid=item.changes, change=item.change, key=item.key
+            )
+            await self._ledger.write(settled)
+        else:
+            await self._ledger.write(partial(hearing.settle, guid=item.guid, verdict=verdict))
         self._inbox.remove(item.guid)
 
-    async def _say_missed(self, item: Inbound, names: list[str]) -> None:
-        text = f"Your text went without {', '.join(names)}: I could not hand it on."
+    async def _say_missed(self, item: Inbound, missed: Missed) -> None:
         now = self._clock.now()
-        await self._ledger.write(lambda c: speaking.say(c, item.chat, text, now=now))
+
+        def say(connection: sqlite3.Connection) -> None:
+            hearing.await_files(connection, item.guid, missed.awaited, now=now)
+            for text in missed.said():
+                speaking.say(connection, item.chat, text, now=now)
+
+        await self._ledger.write(say)
         self._offered.ring()
 
-    async def _message(self, item: Inbound, missed: list[str]) -> InboundMessage:
+    async def _message(self, item: Inbound, missed: Missed) -> InboundMessage:
         reply_to = item.reply_to
         if reply_to is not None:
             # The hub knows a bubble by one guid; a text to oneself has two.
@@ -247,21 +299,26 @@ class Courier:
             sender=item.sender,
             text=item.text[:MAX_TEXT],
             files=handed,
-            lost_files=[name[-200:] for name in missed[:MAX_FILES]],
+            lost_files=missed.names[:MAX_FILES],
+            change=item.change,
+            changes=item.changes,
             sent_at=to_datetime(item.sent_at),
             reply_to=reply_to,
             tapback=item.tapback,
             order=item.rowid,
         )
 
-    async def _hand_on_files(self, item: Inbound, missed: list[str]) -> list[str]:
+    async def _hand_on_files(self, item: Inbound, missed: Missed) -> list[str]:
         """The hub's id of each file that came with a text and can be handed on; those
         that cannot are `missed`. The texts behind must not wait for a slow one for ever."""
         handed: list[str] = []
-        for attachment in await self._reader.files(item):
+        there, not_there = await self._reader.files(item)
+        missed.late = [one.shown_name for one in not_there]
+        missed.awaited = [one.rowid for one in not_there]
+        for attachment in there:
             file = await files.load(attachment)
             if file is None:
-                missed.append(attachment.shown_name)
+                missed.lost.append(attachment.shown_name)
                 continue
             try:
                 file_id = await self._api.put_file(
@@ -273,7 +330,7 @@ class Courier:
                 if not slow and error.hub_status not in _REFUSED | _NO_ROOM:
                     raise
                 logger.warning("file refused", extra={"guid": item.guid, "error": error.message})
-                missed.append(file.name)
+                missed.lost.append(file.name[-200:])
                 continue
             handed.append(file_id)
         del self._slow_files[item.guid]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from common.panic import is_panic
+from common.wire.messages import Change
 from imsgd.bell import Bell
 from imsgd.domain.admission import Admit
+
+PANIC_LANE = "orders to stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,12 @@ class Inbound:
     tapback: str | None = None
     has_files: bool = False
     queued_at: float = 0.0
+    files: frozenset[int] = frozenset()
+    """Only these of its files are meant; none: all."""
+    change: Change | None = None
+    changes: str | None = None
+    """The input that `change` is about, and what tells two changes apart."""
+    key: str = ""
 
     @classmethod
     def of(cls, admitted: Admit, *, now: float) -> Inbound:
@@ -40,6 +49,11 @@ class Inbound:
             has_files=admitted.row.expects_files,
             queued_at=now,
         )
+
+    @property
+    def lane(self) -> str:
+        """What it waits behind: its conversation, or only other orders to stop."""
+        return PANIC_LANE if self.is_panic else self.conversation
 
     @property
     def is_panic(self) -> bool:
@@ -63,9 +77,14 @@ class Inbox:
         self._items.insert(position, item)
         self.filled.ring()
 
-    def first(self) -> Inbound | None:
-        """The item to deliver now; it stays until `remove`."""
-        return self._items[0] if self._items else None
+    @property
+    def lanes(self) -> list[str]:
+        """What has something to deliver, in order."""
+        return list(dict.fromkeys(item.lane for item in self._items))
+
+    def first(self, lane: str) -> Inbound | None:
+        """The item of a lane to deliver now; it stays until `remove`."""
+        return next((item for item in self._items if item.lane == lane), None)
 
     def remove(self, guid: str) -> None:
         self._items = [item for item in self._items if item.guid != guid]

@@ -10,25 +10,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from common.clock import Clock
+from imsgd.bell import Bell
+from imsgd.changes import ChangeWatch
 from imsgd.chatdb import problems
 from imsgd.chatdb.database import ChatDatabase
 from imsgd.chatdb.link import ChatLink
 from imsgd.domain.admission import Admit, Drop, Missing, Refusal, Wait, judge
-from imsgd.domain.attachments import Attachment, to_hand_on
+from imsgd.domain.attachments import UNNAMED, Attachment, to_await, to_hand_on
 from imsgd.domain.freshness import Freshness
 from imsgd.domain.handles import AllowList
 from imsgd.domain.history import Repeat
 from imsgd.domain.own import SELF_PROBLEM, missing_own_handles
 from imsgd.domain.rows import Row, to_apple_ns
+from imsgd.domain.words import visible
 from imsgd.errors import ChatDbBusyError, ChatDbError
 from imsgd.health import Health
 from imsgd.inbox import Inbound, Inbox
-from imsgd.ledger import hearing
+from imsgd.ledger import hearing, speaking
 from imsgd.ledger.database import Ledger
 from imsgd.sieve import Sieve, Sifted
 
@@ -47,12 +51,18 @@ BATCH_ROWS = 500
 HOLD_S = 0.3
 """So long a row just written holds up those after it while it is incomplete; then it is overtaken,
 not forgotten."""
-FILES_S = 20.0
-"""A text whose files are not there after that long is delivered without them."""
-NO_FILES_S = 2.0
+FILES_S = 60.0
+"""A text whose files are not there after that long is delivered without them, and says so."""
+NO_FILES_S = 5.0
 """The same for a text that says it has files, but was joined to none."""
+TRANSCRIPT_S = 5.0
+"""So long the words of a voice memo may take; then it is a file."""
 WAIT_S = 30.0
+"""A reaction to something that is still not known as ours is passed over after that long."""
+LATE_S = LOOK_BACK_S
 """A row still without chat or body after that long is given up."""
+YOUNG_S = 30.0
+"""An incomplete row that is older is looked at only when chat.db changed."""
 SAVE_EVERY_S = 5.0
 SAVE_IDLE_S = 30.0
 """The same while the place does not move: only the time of the last look does."""
@@ -76,6 +86,10 @@ class Session:
     renew_due: float = 0.0
     looked_back_at: float = 0.0
     looked_back_version: int = -1
+
+    def to_visit(self, now: float, *, changed: bool) -> list[int]:
+        """The incomplete rows worth a look."""
+        return [row for row, since in self.waiting.items() if changed or now - since < YOUNG_S]
 
     def done(self, rowid: int) -> None:
         self.waiting.pop(rowid, None)
@@ -111,6 +125,7 @@ class Reader:
         inbox: Inbox,
         health: Health,
         clock: Clock,
+        offered: Bell,
     ) -> None:
         self._path = chat_db
         self._policy = policy
@@ -120,6 +135,8 @@ class Reader:
         self._clock = clock
         self._link = ChatLink(chat_db, "reader")
         self._sieve = Sieve(link=self._link, ledger=ledger, inbox=inbox, health=health, clock=clock)
+        self._watch = ChangeWatch(link=self._link, ledger=ledger, inbox=inbox, clock=clock)
+        self._offered = offered
         self.looked = asyncio.Event()
         """Set once chat.db was looked at, or could not be: from then on every new row is heard."""
         self._session: Session | None = None
@@ -165,13 +182,15 @@ class Reader:
             return None
         return Inbound.of(verdict, now=self._clock.now()) if isinstance(verdict, Admit) else item
 
-    async def files(self, item: Inbound) -> list[Attachment]:
-        """What came with an input and is there to be handed on; nothing when chat.db is shut."""
+    async def files(self, item: Inbound) -> tuple[list[Attachment], list[Attachment]]:
+        """What came with an input and is there to be handed on, and what is not there (yet)."""
         try:
             found = await self._link.ask(lambda db: db.attachments(item.rowid))
         except (ChatDbError, ChatDbBusyError):
-            return []
-        return to_hand_on(found)
+            return [], [UNNAMED]
+        if item.files:
+            found = [one for one in found if one.rowid in item.files]
+        return to_hand_on(found), to_await(found) if found else [UNNAMED]
 
     def _judge(self, row: Row) -> Admit | Wait | Drop:
         return judge(row, self._policy.allow, now=self._clock.now())
@@ -187,14 +206,17 @@ class Reader:
             session = await self._begin_session()
         elif version != session.version:
             await asyncio.sleep(SETTLE_S)
-        if session.waiting:
-            await self._visit_waiting(session)
+        changed = version != session.version
+        if rowids := session.to_visit(self._clock.monotonic(), changed=changed):
+            await self._visit_waiting(session, rowids)
         if version != session.version and await self._scan(session):
             session.version, session.catching_up = version, False
         pause_s = LOOK_BACK_IDLE_S if version == session.looked_back_version else LOOK_BACK_EVERY_S
         if now - session.looked_back_at >= pause_s:
             session.looked_back_at, session.looked_back_version = now, version
             await self._look_back(session)
+        if changed:
+            await self._watch.look(self._judge)
         await self._after_poll(session)
 
     async def _begin_session(self) -> Session:
@@ -212,6 +234,7 @@ class Reader:
             self._health.begin(problems.empty(self._path))
         await self._look_for_own_handles()
         await self._resume_unsettled()
+        await self._watch.resume(self._judge)
         if not continues:
             logger.warning("database replaced", extra={"rowid": top})
             await self._look_back(session, since=self._fresh.floor(now), limit=REBASE_ROWS)
@@ -233,18 +256,24 @@ class Reader:
         """Nothing that is there already is ever acted on, also when the file is rebuilt later."""
         now = self._clock.now()
         place = hearing.Place(identity, top, born_at=now, listened_at=now)
-        since = to_apple_ns(now - LOOK_BACK_S)
+        since = to_apple_ns(now - max(LOOK_BACK_S, self._policy.late_s))
         rows = await self._link.ask(lambda db: db.dated(since, limit=LOOK_BACK_ROWS))
         admitted = [verdict for row in rows if isinstance(verdict := self._judge(row), Admit)]
+        missed = _texts_by_chat(admitted)
 
         def begin(connection: sqlite3.Connection) -> None:
             hearing.save_place(connection, place)
             for one in admitted:
                 key = hearing.key_of(one)
                 hearing.record(connection, one, Repeat.BASELINE, now=now, key=key)
+            for chat, count in missed.items():
+                speaking.say(connection, chat, _before_start(count), now=now)
 
         await self._ledger.write(begin)
-        logger.info("first start", extra={"rowid": top})
+        logger.info("first start", extra={"rowid": top, "not_acted_on": sum(missed.values())})
+        if missed:
+            self._sieve.count_missed(sum(missed.values()))
+            self._offered.ring()
         return place
 
     async def _resume_unsettled(self) -> None:
@@ -287,8 +316,7 @@ class Reader:
             for row in sorted(rows, key=lambda row: (row.date, row.rowid)):
                 await self._judge_one(session, row)
 
-    async def _visit_waiting(self, session: Session) -> None:
-        rowids = list(session.waiting)
+    async def _visit_waiting(self, session: Session, rowids: list[int]) -> None:
         rows = await self._link.ask(lambda db: db.with_rowids(rowids))
         for gone in set(rowids) - {row.rowid for row in rows}:
             session.done(gone)
@@ -319,6 +347,8 @@ class Reader:
         waited_s = now - session.waiting.get(row.rowid, now)
         if not files:
             return waited_s < NO_FILES_S
+        if waited_s < TRANSCRIPT_S and not visible(row.text) and any(f.is_memo for f in files):
+            return True
         return waited_s < FILES_S and not all(file.is_settled for file in files)
 
     async def _sift(self, session: Session, admitted: Admit) -> None:
@@ -332,7 +362,8 @@ class Reader:
 
     def _keep_waiting(self, session: Session, row: Row, missing: Missing) -> None:
         now = self._clock.monotonic()
-        if now - session.waiting.setdefault(row.rowid, now) >= WAIT_S:
+        limit_s = WAIT_S if missing is Missing.TARGET else LATE_S
+        if now - session.waiting.setdefault(row.rowid, now) >= limit_s:
             logger.info("row given up", extra={"rowid": row.rowid, "missing": missing})
             session.done(row.rowid)
 
@@ -355,3 +386,17 @@ class Reader:
             self._fresh.listened_at,
         )
         await self._ledger.write(lambda c: hearing.save_place(c, place))
+
+
+def _texts_by_chat(admitted: list[Admit]) -> dict[str, int]:
+    """How many different texts were written where; both copies of one count once."""
+    texts = {hearing.key_of(one): one.chat for one in admitted if one.tapback is None}
+    return dict(Counter(texts.values()))
+
+
+def _before_start(count: int) -> str:
+    texts = "text" if count == 1 else f"{count} texts"
+    return (
+        f"I began to listen just now: your last {texts} here came before that and "
+        f"{'was' if count == 1 else 'were'} not acted on. Send again what still matters."
+    )

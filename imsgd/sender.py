@@ -1,4 +1,5 @@
-"""The loop that says what is to be said: one bubble at a time, its intent on the disk first.
+"""The loops that say what is to be said, one for each conversation: one bubble at a time, its
+intent on the disk first.
 
 A text that may have left is never sent again by itself. The one exception is a crash of the bridge
 between intent and proof: when no row came, the bubble is sent once more, marked as a possible
@@ -24,9 +25,10 @@ from imsgd.domain.chunks import chunked
 from imsgd.domain.handles import AllowList
 from imsgd.domain.outcome import NO_SUCH_OBJECT, NOT_AUTHORISED, Attempt, ScriptResult, classify
 from imsgd.domain.plain import to_plain
-from imsgd.domain.words import fingerprint
+from imsgd.domain.words import fingerprint, pieces
 from imsgd.errors import ChatDbBusyError, ChatDbError
 from imsgd.health import Health
+from imsgd.lanes import Lanes
 from imsgd.ledger import speaking
 from imsgd.ledger.database import Ledger
 from imsgd.ledger.speaking import Bubble, BubbleState, Intent, Item
@@ -53,6 +55,8 @@ class Manner:
 
 
 class Sender:
+    """`offered` is rung when there may be something to say."""
+
     def __init__(
         self,
         chat_db: Path,
@@ -64,6 +68,7 @@ class Sender:
         health: Health,
         clock: Clock,
         pace: Pace,
+        offered: Bell,
     ) -> None:
         self._manner = manner
         self._osascript = osascript
@@ -73,10 +78,10 @@ class Sender:
         self._clock = clock
         self._pace = pace
         self._link = ChatLink(chat_db, "sender")
-        self.offered = Bell()
-        """Rung when there may be something to say."""
+        self._offered = offered
         self._going = asyncio.Event()
         self._going.set()
+        self._speaking = asyncio.Lock()
         self._between = asyncio.Event()
         self._between.set()
 
@@ -84,13 +89,24 @@ class Sender:
         now = self._clock.now()
         # Whatever was under way when this loop, or the whole bridge, ended may have left.
         await self._ledger.write(lambda c: speaking.orphan_intents(c, now=now))
+        async with Lanes("sending", self._say_all, ended=self._offered) as lanes:
+            while True:
+                heard = self._offered.count
+                for item in await self._ledger.read(speaking.open_items):
+                    lanes.open(self._lane_of(item))
+                await self._offered.after(heard)
+
+    def _lane_of(self, item: Item) -> str:
+        return self._manner.allow.conversation(address_of(item.chat) or "")
+
+    async def _say_all(self, conversation: str) -> None:
+        """One conversation's replies in their order; another's trouble or pace is not theirs."""
         while True:
-            heard = self.offered.count
-            item = await self._ledger.read(speaking.next_item)
+            waiting = await self._ledger.read(speaking.open_items)
+            item = next((one for one in waiting if self._lane_of(one) == conversation), None)
             if item is None:
-                await self.offered.after(heard)
-            else:
-                await self._say(item)
+                return
+            await self._say(item)
 
     async def stop(self, *, within_s: float) -> None:
         """Begin nothing new, and give what osascript is doing a moment to end."""
@@ -182,14 +198,22 @@ class Sender:
     async def _try(
         self, item: Item, part: int, text: str, *, again: bool
     ) -> tuple[Bubble, ScriptResult]:
-        """One osascript run, its intent written before and its outcome after."""
+        """One osascript run, its intent written before and its outcome after. One at a time: for
+        two at once Messages is not known to keep the order."""
+        async with self._speaking:
+            return await self._try_alone(item, part, text, again=again)
+
+    async def _try_alone(
+        self, item: Item, part: int, text: str, *, again: bool
+    ) -> tuple[Bubble, ScriptResult]:
         await self._going.wait()
         await asyncio.sleep(GAP_S)
         top = await self._top(item.chat)
         conversation = self._manner.allow.conversation(address_of(item.chat) or "")
         intent = Intent(
-            item.id, part, conversation, fingerprint(text), top.rowid, top.identity, again
-        )
+            item.id, part, conversation, fingerprint(text), top.rowid, top.identity, again,
+            pieces=tuple(fingerprint(piece) for piece in pieces(text)),
+        )  # fmt: skip
         now = self._clock.now()
         self._between.clear()
         try:

@@ -102,8 +102,8 @@ class Sieve:
             if any(twin.text and fingerprint(twin.text) == words for twin in twins):
                 return Repeat.TWIN
         if row.at < fresh.floor(self._clock.now()):
-            if row.at >= fresh.born_at:
-                self._count_stale()
+            if row.at >= fresh.born_at - fresh.late_s:
+                self.count_missed()
             return Repeat.STALE
         recent = self._links.get(admitted.conversation, [])
         if admitted.preview and repeats_link(recent, at=row.at, text=admitted.text):
@@ -148,13 +148,14 @@ class Sieve:
             )
         )
 
-    def _count_stale(self) -> None:
-        self._stale += 1
+    def count_missed(self, texts: int = 1) -> None:
+        """Show that texts were too old to act on."""
+        self._stale += texts
         self._stale_until = self._clock.now() + STALE_SHOWN_S
         self._health.begin(
             BridgeProblem(
                 id=STALE_PROBLEM,
-                text=f"{self._stale} texts arrived too late and were not acted on.",
+                text=f"Texts too old to act on, or from before the bridge began: {self._stale}.",
                 remedy="Send again what still matters.",
             )
         )

@@ -11,7 +11,7 @@ from common.clock import Clock
 from imsgd.bell import Bell
 from imsgd.chatdb.link import ChatLink
 from imsgd.domain.handles import AllowList
-from imsgd.domain.proof import EARLY_S, Fate, Wanted, fate_of, find_row, has_ghost
+from imsgd.domain.proof import EARLY_S, Fate, Wanted, fate_of, find_rows, has_ghost
 from imsgd.domain.rows import Row, to_apple_ns
 from imsgd.errors import ChatDbBusyError, ChatDbError
 from imsgd.ledger import speaking
@@ -95,12 +95,12 @@ class Verifier:
         for bubble in missing:
             before = bubble.rowid_before if bubble.identity == identity else None
             wanted = Wanted(bubble.conversation, bubble.fingerprint, bubble.at, before)
-            row = find_row(rows, wanted, self._allow, taken)
-            if row is None:
+            found = find_rows(rows, wanted, self._allow, taken)
+            if not found:
                 await self._give_up_in_time(bubble, rows)
             else:
-                taken.add(row.guid)
-                await self._settle(await self._seen(bubble, row), row)
+                taken.update(row.guid for row in found)
+                await self._settle(await self._seen(bubble, found), found[0])
 
     async def _follow(self, seen: list[Bubble]) -> None:
         """Look at rows found before: whether they count as sent, or failed after all."""
@@ -110,11 +110,15 @@ class Verifier:
         for bubble in seen:
             await self._settle(bubble, by_guid.get(bubble.guid or ""))
 
-    async def _seen(self, bubble: Bubble, row: Row) -> Bubble:
-        now = self._clock.now()
-        await self._ledger.write(
-            lambda c: speaking.note_row(c, bubble.id, guid=row.guid, rowid=row.rowid, now=now)
-        )
+    async def _seen(self, bubble: Bubble, found: list[Row]) -> Bubble:
+        now, row = self._clock.now(), found[0]
+
+        def note(connection: sqlite3.Connection) -> None:
+            speaking.note_row(connection, bubble.id, guid=row.guid, rowid=row.rowid, now=now)
+            for further in found[1:]:
+                speaking.note_guid(connection, bubble.id, further.guid)
+
+        await self._ledger.write(note)
         self.moved.ring()
         return replace(bubble, state=BubbleState.SEEN, guid=row.guid, seen_at=now)
 

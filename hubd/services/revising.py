@@ -11,6 +11,7 @@ from typing import assert_never
 
 import msgspec
 
+from common.panic import is_panic
 from common.wire.approvals import ApprovalKind
 from common.wire.events import Entity
 from common.wire.messages import Change, MessageState
@@ -233,6 +234,8 @@ def _replace(
 
 def _edited(tx: Tx, env: Env, earlier: InboundRow, text: Text) -> Effect:
     new = text.text.strip()
+    if is_panic(new):
+        return obeying.do(tx, env, text)
     if not new or new == earlier.text.strip():
         return Effect(task_id=earlier.task_id)
     words = obeying.vocabulary(tx)

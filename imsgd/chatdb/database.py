@@ -7,10 +7,11 @@ snapshot.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -19,11 +20,12 @@ from urllib.parse import quote
 from common.handles import normalise
 from imsgd.chatdb import problems
 from imsgd.chatdb.schema import PARTICIPANTS, Schema, probe
-from imsgd.chatdb.summary import read_summary
+from imsgd.chatdb.summary import read_summary, read_transcript
 from imsgd.domain.attachments import Attachment
 from imsgd.domain.rows import Chat, Row
+from imsgd.domain.words import visible
 from imsgd.errors import ChatDbBusyError, ChatDbError
-from imsgd.typedstream import read_text
+from imsgd.typedstream import file_guids, read_text, transcription
 
 _BUSY_MS = 500
 _MAX_VARIABLES = 500
@@ -224,11 +226,19 @@ class ChatDatabase:
 
     @_translated
     def attachments(self, rowid: int) -> list[Attachment]:
+        """The files of a message, also those that only its body names."""
+        bodies = self._rows("SELECT attributedBody FROM message WHERE ROWID = ?", (rowid,))
+        return self._attachments(rowid, bodies[0][0] if bodies else None)
+
+    def _attachments(self, rowid: int, body: object) -> list[Attachment]:
         sql = self.schema.attachment_select
-        rows = self._rows(sql, {"rowid": rowid}) if sql else []
+        if sql is None:
+            return []
+        guids = file_guids(body if isinstance(body, bytes) else None)
+        rows = self._rows(sql, {"rowid": rowid, "guids": json.dumps(guids)})
         return [
-            Attachment(filename, name, media_type, transfer_state, bool(hidden))
-            for filename, name, media_type, transfer_state, hidden in rows
+            Attachment(filename, name, kind, state, bool(hidden), read_transcript(info), number)
+            for filename, name, kind, state, hidden, info, number in rows
         ]
 
     @_translated
@@ -276,7 +286,7 @@ class ChatDatabase:
         chats: list[Chat] = []
         for record in records:
             if current is not None and record["rowid"] != current["rowid"]:
-                yield _row(current, chats)
+                yield self._row(current, chats)
                 chats = []
             current = record
             if record["chat_guid"] is not None:
@@ -289,7 +299,19 @@ class ChatDatabase:
                     )
                 )
         if current is not None:
-            yield _row(current, chats)
+            yield self._row(current, chats)
+
+    def _row(self, record: dict[str, Any], chats: list[Chat]) -> Row:
+        """A row with its words; those of a voice memo stand beside its placeholder."""
+        row = _row(record, chats)
+        if visible(row.text) or not row.expects_files or row.retracted:
+            return row
+        body = record["body"]
+        said = transcription(body if isinstance(body, bytes) else None)
+        if not said:
+            files = self._attachments(row.rowid, body)
+            said = " ".join(one.transcript for one in files if one.transcript)
+        return replace(row, text=said) if said else row
 
 
 def _row(record: dict[str, Any], chats: list[Chat]) -> Row:
@@ -320,7 +342,7 @@ def _row(record: dict[str, Any], chats: list[Chat]) -> Row:
         has_attachments=bool(record["has_attachments"]),
         has_body=bool(body),
         retracted=bool(record["retracted"]) or (summary.unsent and not text and not body),
-        edited=bool(record["edited"]),
+        edited=bool(record["edited"]) or summary.text is not None,
         scheduled=bool(record["scheduled"]),
         unwanted=bool(record["unwanted"]),
     )

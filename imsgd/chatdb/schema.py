@@ -121,10 +121,13 @@ def _attachment_select(connection: sqlite3.Connection) -> str | None:
     name = "a.transfer_name" if "transfer_name" in present else "NULL"
     kind = "a.mime_type" if "mime_type" in present else "NULL"
     flags = " OR ".join(f"COALESCE(a.{column}, 0) <> 0" for column in hidden) or "0"
+    info = "a.user_info" if "user_info" in present else "NULL"
+    unjoined = " OR a.guid IN (SELECT value FROM json_each(:guids))" if "guid" in present else ""
     return (
-        f"SELECT a.filename, {name}, {kind}, COALESCE(a.transfer_state, 0), ({flags})"
-        " FROM attachment a JOIN message_attachment_join j ON j.attachment_id = a.ROWID"
-        " WHERE j.message_id = :rowid ORDER BY a.ROWID"
+        f"SELECT a.filename, {name}, {kind}, COALESCE(a.transfer_state, 0), ({flags}), {info},"
+        " a.ROWID FROM attachment a WHERE a.ROWID IN"
+        " (SELECT attachment_id FROM message_attachment_join WHERE message_id = :rowid)"
+        f"{unjoined} ORDER BY a.ROWID"
     )
 
 

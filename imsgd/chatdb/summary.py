@@ -1,9 +1,11 @@
-"""What `message_summary_info` says of an edited or unsent message, whose text columns are empty."""
+"""What Messages keeps in property lists: `message_summary_info` of an edited or unsent message,
+whose text columns are empty, and the words of a voice memo in `attachment.user_info`."""
 
 from __future__ import annotations
 
 import plistlib
 from dataclasses import dataclass
+from typing import Any
 
 from imsgd.typedstream import read_text
 
@@ -20,16 +22,25 @@ class Summary:
 
 def read_summary(blob: object) -> Summary:
     """Read the binary property list; anything unexpected is taken for "nothing said"."""
+    info = _properties(blob)
+    return Summary(text=_newest_edit(info.get("ec")), unsent=bool(info.get("rp")))
+
+
+def read_transcript(blob: object) -> str | None:
+    """The words of a voice memo, from `attachment.user_info`."""
+    said = _properties(blob).get("audio-transcription")
+    return (said.strip() or None) if isinstance(said, str) else None
+
+
+def _properties(blob: object) -> dict[Any, Any]:
     if not isinstance(blob, bytes) or not 0 < len(blob) <= _MAX_BYTES:
-        return Summary()
+        return {}
     try:
         info = plistlib.loads(blob)
     # Crafted lists raise whatever they like (IndexError, RecursionError, struct.error …).
     except Exception:
-        return Summary()
-    if not isinstance(info, dict):
-        return Summary()
-    return Summary(text=_newest_edit(info.get("ec")), unsent=bool(info.get("rp")))
+        return {}
+    return info if isinstance(info, dict) else {}
 
 
 def _newest_edit(parts: object) -> str | None:

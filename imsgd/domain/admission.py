@@ -189,7 +189,7 @@ def _message(row: Row, place: _Place) -> Verdict:
     if row.balloon and row.balloon != URL_BALLOON:
         return Drop(Refusal.APP)
     text = visible(row.text)
-    if not text and not row.has_attachments:
+    if not text and not row.expects_files:
         return Wait(Missing.BODY)
     return Admit(
         row,

@@ -11,6 +11,7 @@ FAILED = 6
 MAX_BYTES = 20 * 1024 * 1024
 """What the hub takes."""
 MAX_FILES = 20
+_MEMOS = (".caf", ".amr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,9 @@ class Attachment:
     transfer_state: int
     hidden: bool = False
     """A sticker, a Live Photo's film, or whatever else the phone does not show as a file."""
+    transcript: str | None = None
+    """The words of a voice memo."""
+    rowid: int = 0
 
     @property
     def is_there(self) -> bool:
@@ -31,7 +35,17 @@ class Attachment:
     @property
     def is_settled(self) -> bool:
         """Nothing more will come of waiting for it."""
-        return self.hidden or self.is_there or self.transfer_state >= FAILED
+        return self.hidden or self.is_there or self.transfer_state >= FAILED or self.is_said
+
+    @property
+    def is_said(self) -> bool:
+        """Its words are known, so its sound is not missed."""
+        return bool(self.transcript)
+
+    @property
+    def is_memo(self) -> bool:
+        """A voice memo by its form; its media type is empty on macOS 26."""
+        return (self.filename or self.name or "").lower().endswith(_MEMOS)
 
     @property
     def shown_name(self) -> str:
@@ -39,5 +53,14 @@ class Attachment:
         return safe_name(self.name or self.filename or "")
 
 
+UNNAMED = Attachment(None, "a file", None, 0)
+"""What a message shows a place for and chat.db has no row of."""
+
+
 def to_hand_on(attachments: list[Attachment]) -> list[Attachment]:
     return [one for one in attachments if one.is_there and not one.hidden][:MAX_FILES]
+
+
+def to_await(attachments: list[Attachment]) -> list[Attachment]:
+    """What the phone shows with the message and this Mac does not have (yet)."""
+    return [one for one in attachments if not (one.is_there or one.hidden or one.is_said)]

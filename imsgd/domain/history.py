@@ -6,6 +6,7 @@ fetched by the caller, so nothing here knows a database.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,9 +20,13 @@ ECHO_ANY_COPY_S = 600.0
 ECHO_LATE_COPY_S = 24 * 3600.0
 """So long one late copy of each direction still counts, as iCloud may bring it hours later."""
 PAIR_S = 3.0
-"""The two copies of one text to oneself are at most 2 s apart where it was measured."""
+"""The two copies of one text to oneself are mostly at most 2 s apart."""
+FAR_PAIR_S = 15 * 60.0
+"""Copies further apart (284 s were reported) pair when nothing was written between them."""
 PREVIEW_S = 90.0
 """A link's preview row follows its text within seconds; the longest reported is under this."""
+
+_LINK_DRESS = re.compile(r"(?i)https?://(?:www\.)?|\bwww\.")
 
 
 class Repeat(StrEnum):
@@ -73,16 +78,19 @@ class PastInput:
     date: int
     from_me: bool
     paired: bool = False
+    is_next: bool = False
+    """No other input stands between the two rows in their conversation."""
 
 
 def other_half(past: Iterable[PastInput], *, date: int, from_me: bool) -> PastInput | None:
     """The earlier row of equal text whose other copy this is.
 
     Somebody who sends the same word twice makes two rows of the same direction, so only opposite
-    directions pair, and each row pairs once.
+    directions pair, and each row pairs once. Minutes apart only neighbours do.
     """
     for text in past:
-        close = abs(from_apple(text.date) - from_apple(date)) <= PAIR_S
+        apart_s = abs(from_apple(text.date) - from_apple(date))
+        close = apart_s <= (FAR_PAIR_S if text.is_next else PAIR_S)
         if close and text.from_me != from_me and not text.paired:
             return text
     return None
@@ -94,5 +102,12 @@ def is_replay(past: Iterable[PastInput], *, guid: str, date: int, from_me: bool)
 
 
 def repeats_link(previous: Sequence[tuple[float, str]], *, at: float, text: str) -> bool:
-    """Whether a preview row's text is contained in a text shortly before it."""
-    return any(0 <= at - when <= PREVIEW_S and text in earlier for when, earlier in previous)
+    """Whether a preview row's text is contained in a text shortly before it, whatever scheme or
+    last slash Messages put on."""
+    link = _bare(text)
+    return any(0 <= at - when <= PREVIEW_S and link in _bare(earlier) for when, earlier in previous)
+
+
+def _bare(text: str) -> str:
+    """A text without what Messages adds to its links: the scheme, `www.`, the last slash."""
+    return _LINK_DRESS.sub("", text.strip()).rstrip("/")

@@ -11,10 +11,12 @@ from enum import StrEnum
 
 from imsgd.domain.handles import SELF, AllowList
 from imsgd.domain.rows import Row
-from imsgd.domain.words import fingerprint, visible
+from imsgd.domain.words import digest, fingerprint, letters, visible
 
 EARLY_S = 2.0
 """A row may be dated this much before osascript was about to start."""
+MAX_PIECES = 4
+"""So many rows at most are taken together for one bubble."""
 QUIET_S = 3.0
 """A failure is written one to two seconds after the text counted as sent."""
 
@@ -29,20 +31,39 @@ class Wanted:
     rowid_before: int | None
 
 
-def find_row(rows: Iterable[Row], wanted: Wanted, allow: AllowList, taken: set[str]) -> Row | None:
-    """The first row that is this bubble and no other's; own direction before the mirrored copy."""
-    candidates = [row for row in rows if row.guid not in taken and _is_it(row, wanted, allow)]
-    return min(candidates, key=lambda row: (not row.from_me, row.rowid), default=None)
+def find_rows(rows: Iterable[Row], wanted: Wanted, allow: AllowList, taken: set[str]) -> list[Row]:
+    """The row that is this bubble and no other's, own direction before the mirrored copy; or the
+    neighbouring rows that Messages made of it: words and link are stored apart."""
+    may_be = [row for row in rows if row.guid not in taken and _may_be(row, wanted, allow)]
+    whole = [row for row in may_be if fingerprint(row.text or "") == wanted.fingerprint]
+    if whole:
+        return [min(whole, key=lambda row: (not row.from_me, row.rowid))]
+    for from_me in (True, False):
+        found = _split([row for row in may_be if row.from_me is from_me], wanted.fingerprint)
+        if found:
+            return found
+    return []
 
 
-def _is_it(row: Row, wanted: Wanted, allow: AllowList) -> bool:
+def _split(rows: list[Row], wanted: str) -> list[Row]:
+    rows = sorted(rows, key=lambda row: row.rowid)
+    for start in range(len(rows)):
+        together = letters(rows[start].text or "")
+        for end in range(start + 1, min(start + MAX_PIECES, len(rows))):
+            together += letters(rows[end].text or "")
+            if digest(together) == wanted:
+                return rows[start : end + 1]
+    return []
+
+
+def _may_be(row: Row, wanted: Wanted, allow: AllowList) -> bool:
     if row.at < wanted.at - EARLY_S or not (row.from_me or wanted.conversation == SELF):
         return False
     if wanted.rowid_before is not None and row.rowid <= wanted.rowid_before:
         return False
     if row.item_type or row.associated_type or not row.text:
         return False
-    return _is_in(row, wanted.conversation, allow) and fingerprint(row.text) == wanted.fingerprint
+    return _is_in(row, wanted.conversation, allow)
 
 
 def _is_in(row: Row, conversation: str, allow: AllowList) -> bool:

@@ -13,7 +13,9 @@ from common.paths import make_private_dir, refuse_if_shared
 from imsgd.errors import BridgeError
 from imsgd.worker import OneThread
 
-VERSION = 1
+VERSION = 2
+
+_SCHEMAS = ("schema.sql", "schema_2.sql")
 
 T = TypeVar("T")
 
@@ -52,10 +54,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer version of this program (ledger {version}, this one "
             f"knows {VERSION}). Update this program, or move the file away."
         )
-    if version == 0:
-        connection.executescript(
-            resources.files("imsgd.ledger").joinpath("schema.sql").read_text(encoding="utf-8")
-        )
+    for number, name in enumerate(_SCHEMAS, start=1):
+        if version < number:
+            script = resources.files("imsgd.ledger").joinpath(name)
+            connection.executescript(script.read_text(encoding="utf-8"))
 
 
 class Ledger:

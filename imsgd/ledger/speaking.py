@@ -111,12 +111,17 @@ def say(connection: sqlite3.Connection, chat: str, text: str, *, now: float) -> 
     )
 
 
+def open_items(connection: sqlite3.Connection) -> list[Item]:
+    """The replies not settled yet, oldest first; the bridge's own words go before all others."""
+    rows = connection.execute(
+        f"SELECT {_ITEM} FROM items WHERE state = 'open' ORDER BY hub_id IS NOT NULL, id"
+    ).fetchall()
+    return [_item(row) for row in rows]
+
+
 def next_item(connection: sqlite3.Connection) -> Item | None:
-    """The oldest reply not settled yet; the bridge's own words go first."""
-    row = connection.execute(
-        f"SELECT {_ITEM} FROM items WHERE state = 'open' ORDER BY hub_id IS NOT NULL, id LIMIT 1"
-    ).fetchone()
-    return None if row is None else _item(row)
+    """The first of them."""
+    return next(iter(open_items(connection)), None)
 
 
 def finish_item(
@@ -235,6 +240,8 @@ class Intent:
     rowid_before: int
     identity: str
     again: bool
+    pieces: tuple[str, ...] = ()
+    """Fingerprints of the rows that Messages may make of it instead of one."""
 
 
 def intend(connection: sqlite3.Connection, intent: Intent, *, now: float) -> int:
@@ -261,6 +268,10 @@ def intend(connection: sqlite3.Connection, intent: Intent, *, now: float) -> int
             "UPDATE items SET maybe_duplicate = 1 WHERE id = :id", {"id": intent.item_id}
         )
     bubble_id: int = row[0]
+    connection.executemany(
+        "INSERT OR IGNORE INTO pieces (bubble_id, fingerprint) VALUES (:id, :fingerprint)",
+        [{"id": bubble_id, "fingerprint": piece} for piece in intent.pieces],
+    )
     return bubble_id
 
 
@@ -290,6 +301,11 @@ def note_row(
         " WHERE id = :id",
         {"id": bubble_id, "guid": guid, "rowid": rowid, "now": now},
     )
+    note_guid(connection, bubble_id, guid)
+
+
+def note_guid(connection: sqlite3.Connection, bubble_id: int, guid: str) -> None:
+    """One more row that Messages made of a bubble: a reaction or a reply to it means the bubble."""
     connection.execute(
         "INSERT OR REPLACE INTO own_guids (guid, bubble_id) VALUES (:guid, :id)",
         {"guid": guid, "id": bubble_id},

@@ -25,6 +25,19 @@ def write_body(text: str, *, mutable: bool = False) -> bytes:
     return _HEADER + head + _number(len(raw)) + raw + b"\x86" + _RUN + run_length + _NO_ATTRIBUTES
 
 
+def with_attribute(text: str, name: str, value: str) -> bytes:
+    """The same with one string attribute over the whole text, as Messages names a file or the
+    words of a voice memo."""
+    key, said = name.encode(), value.encode()
+    string = b"\x92\x84\x96\x96"
+    attributes = (
+        b"\x92\x84\x84\x84\x0cNSDictionary\x00\x94\x84\x01i\x01"
+        + string + _number(len(key)) + key + b"\x86"
+        + string + _number(len(said)) + said + b"\x86\x86\x86"
+    )  # fmt: skip
+    return write_body(text).removesuffix(_NO_ATTRIBUTES) + attributes
+
+
 def _number(value: int) -> bytes:
     if value < _LITERAL_LIMIT:
         return bytes([value])

@@ -16,6 +16,8 @@ class Mode(StrEnum):
     """Success, and two seconds later error 22."""
     LINK = "link"
     """The text's row and a second one for the preview."""
+    SPLIT = "split"
+    """A row for the words and one for the link at their end."""
     NO_CHAT = "no-chat"
     """-1728 for the chat; its participant is found."""
     NO_TARGET = "no-target"

@@ -215,6 +215,9 @@ class World:
         if mode is Mode.GHOST:
             self.store.insert(NewRow(None, self._now(), from_me=True, service="SMS"))
             return
+        if mode is Mode.SPLIT:
+            await self._sent_apart(text, chat)
+            return
         columns = {"is_sent": 1} if mode is Mode.NOT_DELIVERED else {}
         row = NewRow(text, self._now(), columns=columns)
         if self.is_own_chat(chat):
@@ -233,6 +236,18 @@ class World:
                 text, self._now(), from_me=True, columns={"balloon_bundle_id": URL_BALLOON}
             )
             await self._write(preview, chat, "out", kind="preview", copy=True)
+
+    async def _sent_apart(self, text: str, chat: str) -> None:
+        """Words and the link at their end as a bubble each, delivered at once."""
+        words, _, link = text.rpartition(" ")
+        delivered = {"is_sent": 1, "is_delivered": 1}
+        for part, columns in ((words, {}), (link, {"balloon_bundle_id": URL_BALLOON})):
+            row = NewRow(part, self._now(), columns={**delivered, **columns})
+            if self.is_own_chat(chat):
+                await self._own_rows(row, chat, "out")
+            else:
+                await self._write(_from_me(row), chat, "out")
+            await asyncio.sleep(self.timing.preview_s)
 
     async def _own_rows(
         self,

@@ -144,6 +144,41 @@ async def test_a_database_rebuilt_while_it_was_down_is_read_on(bench: Bench) -> 
     assert bench.hub.texts == ["heard before", "while it was down", "heard after"]
 
 
+async def test_texts_from_before_the_very_first_start_are_not_passed_over_in_silence(
+    new_bench: Bench,
+) -> None:
+    """Not acted on, and said: in the thread, in the log and as a problem."""
+    world, now = new_bench.world, time.time()
+    for text, age in (("long ago", 9 * HOUR), ("first", 300), ("second", 70), ("third", 5)):
+        await world.text(text, at=now - age)
+    await new_bench.start()
+    await until(lambda: new_bench.sent_texts)
+    assert (
+        "your last 3 texts here came before that and were not acted on" in (new_bench.sent_texts[0])
+    )
+    await new_bench.hub.until(lambda: new_bench.hub.problems == ["texts_not_acted_on"])
+    await new_bench.kill()
+    await new_bench.start()
+    await world.text("after")
+    await new_bench.hub.heard("after")
+    assert new_bench.hub.texts == ["after"]
+    assert len(new_bench.sent_texts) == 1
+
+
+async def test_a_row_whose_body_or_join_comes_late_holds_up_nothing(new_bench: Bench) -> None:
+    """However late within the look-back; see `Session.to_visit` for what is older than 30 s."""
+    await new_bench.start()
+    store = new_bench.world.store
+    joined = store.insert(NewRow("the late join", time.time(), handle=OWNER))
+    empty = store.insert(NewRow(None, time.time(), handle=OWNER))
+    store.join(empty, OWNER_CHAT)
+    await new_bench.world.text("now")
+    await new_bench.hub.heard("now")
+    store.join(joined, OWNER_CHAT)
+    store.update(empty.guid, attributedBody=write_body("the late body"))
+    await new_bench.hub.heard("the late join", "the late body")
+
+
 async def test_the_very_first_start_answers_nothing_that_is_there(bench: Bench) -> None:
     """AC16: 100,000 messages, the last of them seconds old."""
     store = bench.world.store
@@ -184,7 +219,7 @@ async def test_it_goes_on_hearing_when_messages_changes_its_files(
 
 
 async def test_an_edited_or_unsent_text_is_not_acted_on_again(bench: Bench) -> None:
-    """AC19"""
+    """AC19: the hub is told once of each, and what it concerns."""
     await bench.start()
     edited = await bench.world.text("Order five")
     unsent = await bench.world.text("Order six")
@@ -196,9 +231,36 @@ async def test_an_edited_or_unsent_text_is_not_acted_on_again(bench: Bench) -> N
         date_edited=to_apple_ns(time.time()),
     )
     _unsend(bench, unsent.guid)
+    await bench.hub.heard("Order fifty", "")
+    await bench.kill()
+    await bench.start()
     await bench.world.text("after")
     await bench.hub.heard("after")
-    assert bench.hub.texts == ["Order five", "Order six", "after"]
+    changes = [m for m in bench.hub.messages.values() if m.get("change")]
+    assert sorted((m["change"], m["changes"], m["text"]) for m in changes) == [
+        ("edited", edited.guid, "Order fifty"),
+        ("unsent", unsent.guid, ""),
+    ]
+    assert [text for text in bench.hub.texts if text.startswith("Order f")] == [
+        "Order five",
+        "Order fifty",
+    ]
+
+
+async def test_a_change_the_hub_did_not_hear_of_before_a_crash_is_told_after_it(
+    bench: Bench,
+) -> None:
+    await bench.start()
+    written = await bench.world.text("Order five")
+    await bench.hub.heard("Order five")
+    await bench.hub.stop()
+    _unsend(bench, written.guid)
+    await until(lambda: "input changed" in bench.log_since_start())
+    await bench.kill()
+    await bench.hub.start()
+    await bench.start()
+    [message] = await bench.hub.heard("")
+    assert (message["change"], message["changes"]) == ("unsent", written.guid)
 
 
 async def test_a_text_unsent_or_edited_while_the_hub_was_away_counts_as_it_reads(

@@ -11,7 +11,16 @@ import pytest
 from imsgd.sender import AGAIN_MARK
 from imsgd.simulated.modes import Mode
 from imsgd.simulated.server import socket_path
-from tests.contract.imsgd.bench import OWNER, OWNER_CHAT, SELF, SELF_CHAT, Bench, rows, until
+from tests.contract.imsgd.bench import (
+    OWNER,
+    OWNER_CHAT,
+    SELF,
+    SELF_CHAT,
+    Bench,
+    bridge_bench,
+    rows,
+    until,
+)
 
 
 async def test_a_crash_after_osascript_makes_no_second_reply(bench: Bench) -> None:
@@ -227,6 +236,51 @@ async def test_a_long_reply_comes_in_order_with_every_guid(bench: Bench) -> None
     assert outcome["guids"] == [bubble.guid for bubble in shown]
     assert [bubble.text for bubble in shown] == bench.sent_texts
     assert "".join(" ".join(bench.sent_texts).split()) == "".join(text.split())
+
+
+async def test_one_conversations_trouble_holds_up_no_other(
+    tmp_path: Path, clean_env: dict[str, str]
+) -> None:
+    """A reply whose row never comes, and a pace that is used up, concern their own thread."""
+    second = "+15555550111"
+    async with bridge_bench(
+        tmp_path, clean_env, allow=[OWNER, second], verify_s=120.0, max_per_minute=2
+    ) as bench:
+        bench.world.store.direct_chat(second)
+        await bench.start()
+        bench.world.set_mode(Mode.NO_ROW, times=1)
+        stuck = await bench.hub.say(OWNER_CHAT, "#1 nobody sees this arrive")
+        await until(lambda: bench.calls)
+        for number in range(3):
+            await bench.hub.say(OWNER_CHAT, f"#{number} behind it")
+        other = await bench.hub.say(f"iMessage;-;{second}", "#9 another thread")
+        assert (await bench.hub.outcome(other))["outcome"] == "sent"
+        assert stuck not in bench.hub.outcomes
+        assert bench.sent_texts == ["#1 nobody sees this arrive", "#9 another thread"]
+
+
+async def test_a_reply_that_ends_with_a_link_is_known_by_both_its_rows(bench: Bench) -> None:
+    """Case `reply_ends_with_link`."""
+    await bench.start()
+    bench.world.set_mode(Mode.SPLIT)
+    item = await bench.hub.say(OWNER_CHAT, "#1 done: it is open https://example.com/pr/12")
+    outcome = await bench.hub.outcome(item)
+    words, link = [bubble.guid for bubble in bench.world.bubbles]
+    assert (outcome["outcome"], outcome["guid"], outcome["guids"]) == ("sent", words, [words])
+    await bench.world.text("and merge it", reply_to=link)
+    [message] = await bench.hub.heard("and merge it")
+    assert message["reply_to"] == words
+
+
+async def test_a_reply_to_oneself_stored_as_two_rows_is_no_input(self_bench: Bench) -> None:
+    await self_bench.start()
+    self_bench.world.set_mode(Mode.SPLIT)
+    item = await self_bench.hub.say(SELF_CHAT, "#1 done: it is open https://example.com/pr/12")
+    assert (await self_bench.hub.outcome(item))["outcome"] == "sent"
+    await until(lambda: len(self_bench.world.bubbles) == 4)
+    await self_bench.world.text("after", sender=SELF)
+    await self_bench.hub.heard("after")
+    assert self_bench.hub.texts == ["after"]
 
 
 async def test_replies_wait_while_messages_cannot_be_reached(bench: Bench) -> None:

@@ -85,7 +85,7 @@ def test_what_is_not_a_listed_persons_word_is_refused(
         ({"handle": None}, Missing.SENDER),
         ({"service": None}, Missing.SERVICE),
         ({"text": None}, Missing.BODY),
-        ({"text": "\ufffc"}, Missing.BODY),
+        ({"text": "\ufffd"}, Missing.BODY),
     ],
 )
 def test_an_incomplete_row_is_waited_for(change: dict[str, object], missing: Missing) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from imsgd.domain.freshness import CATCH_UP_S, Freshness
@@ -17,7 +19,7 @@ from imsgd.domain.history import (
     repeats_link,
 )
 from imsgd.domain.outcome import Attempt, ScriptResult, classify
-from imsgd.domain.proof import Fate, Wanted, fate_of, find_row, has_ghost
+from imsgd.domain.proof import Fate, Wanted, fate_of, find_rows, has_ghost
 from imsgd.domain.rows import Chat, Row, to_apple_ns
 from imsgd.domain.words import fingerprint
 from imsgd.pace import Pace
@@ -56,6 +58,10 @@ def test_only_opposite_directions_make_a_pair() -> None:
     assert other_half(past, date=date + 2 * S, from_me=False) == past[0]
     assert other_half(past, date=date + 2 * S, from_me=True) is None
     assert other_half(past, date=date + 4 * S, from_me=False) is None
+    near = [replace(past[0], is_next=True)]
+    assert other_half(near, date=date + 284 * S, from_me=False) == near[0]
+    assert other_half(near, date=date + 284 * S, from_me=True) is None
+    assert other_half(near, date=date + 3600 * S, from_me=False) is None
     paired = [PastInput("A", date, True, paired=True)]
     assert other_half(paired, date=date, from_me=False) is None
 
@@ -73,6 +79,7 @@ def test_a_preview_repeats_a_link_of_the_last_ninety_seconds() -> None:
     assert repeats_link(before, at=NOW + 80, text="https://x.test/a")
     assert not repeats_link(before, at=NOW + 100, text="https://x.test/a")
     assert not repeats_link(before, at=NOW + 1, text="https://x.test/b")
+    assert repeats_link([(NOW, "see x.test/a")], at=NOW + 1, text="https://www.x.test/a/")
 
 
 def test_age_is_measured_from_the_last_time_it_listened() -> None:
@@ -157,14 +164,32 @@ WANTED = Wanted(FRIEND, fingerprint("#1 done"), NOW, rowid_before=5)
     ],
 )
 def test_a_row_that_is_not_surely_ours_proves_nothing(row: Row) -> None:
-    assert find_row([row], WANTED, ALLOW, set()) is None
+    assert find_rows([row], WANTED, ALLOW, set()) == []
 
 
 def test_equal_replies_are_proven_by_a_row_each() -> None:
     rows = [_own(8), _own(9)]
-    assert find_row(rows, WANTED, ALLOW, set()) == rows[0]
-    assert find_row(rows, WANTED, ALLOW, {"G8"}) == rows[1]
-    assert find_row(rows, WANTED, ALLOW, {"G8", "G9"}) is None
+    assert find_rows(rows, WANTED, ALLOW, set()) == rows[:1]
+    assert find_rows(rows, WANTED, ALLOW, {"G8"}) == rows[1:]
+    assert find_rows(rows, WANTED, ALLOW, {"G8", "G9"}) == []
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("#1 done: the pull request is open:", "https://example.com/pr/12"),
+        ("https://example.com/pr/12", "is #1's pull request"),
+        ("👍 see", "https://example.com/a?b=c", "and say so"),
+    ],
+)
+def test_a_reply_stored_as_several_rows_is_proven_by_all_of_them(parts: tuple[str, ...]) -> None:
+    """Case `reply_ends_with_link`."""
+    wanted = replace(WANTED, fingerprint=fingerprint(" ".join(parts)))
+    rows = [_own(8 + n, text=part) for n, part in enumerate(parts)]
+    assert find_rows(rows, wanted, ALLOW, set()) == rows
+    assert find_rows(rows[:-1], wanted, ALLOW, set()) == []
+    assert find_rows(rows[1:], wanted, ALLOW, set()) == []
+    assert find_rows(rows, wanted, ALLOW, {rows[0].guid}) == []
 
 
 @pytest.mark.parametrize(

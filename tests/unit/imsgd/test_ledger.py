@@ -11,8 +11,9 @@ import pytest
 
 from common.wire.messages import OutboxItem
 from imsgd.domain.admission import Admit, judge
+from imsgd.domain.history import Repeat
 from imsgd.domain.rows import to_apple_ns
-from imsgd.domain.words import fingerprint
+from imsgd.domain.words import fingerprint, pieces
 from imsgd.errors import BridgeError
 from imsgd.ledger import hearing, speaking
 from imsgd.ledger.database import VERSION, connect, in_transaction
@@ -54,7 +55,10 @@ def _say(ledger: sqlite3.Connection, text: str, *, conversation: str = "self") -
     speaking.accept(ledger, offered, now=NOW)
     item = speaking.next_item(ledger)
     assert item is not None
-    intent = Intent(item.id, 0, conversation, fingerprint(text), 0, "file", again=False)
+    intent = Intent(
+        item.id, 0, conversation, fingerprint(text), 0, "file", again=False,
+        pieces=tuple(map(fingerprint, pieces(text))),
+    )  # fmt: skip
     return speaking.intend(ledger, intent, now=NOW)
 
 
@@ -96,6 +100,52 @@ def test_a_pair_is_one_input_and_a_repeated_word_two(ledger: sqlite3.Connection)
     ]
     verdicts = [_decide(ledger, row) for row in rows]
     assert [verdict == hearing.INPUT for verdict in verdicts] == [True, False, True, False]
+
+
+def test_a_pair_minutes_apart_is_one_input_unless_something_was_written_between(
+    ledger: sqlite3.Connection,
+) -> None:
+    """A reported pair: the copy of the other direction was dated 284 s later."""
+    numbered = iter(range(100, 200))
+
+    def heard(from_me: bool, text: str, at: float) -> str:
+        one = _self_text(f"G{(n := next(numbered))}", from_me=from_me, text=text, at=at)
+        return _decide(ledger, replace(one, row=replace(one.row, rowid=n)))
+
+    assert heard(False, "run the tests", NOW) == hearing.INPUT
+    assert heard(True, "run the tests", NOW + 284) == Repeat.PAIR
+    assert heard(True, "run the tests", NOW + 290) == hearing.INPUT  # a second real text
+    assert heard(True, "run the tests", NOW + 295) == hearing.INPUT  # and a third
+    assert heard(False, "run the tests", NOW + 300) == Repeat.PAIR
+    assert heard(True, "yes", NOW + 400) == hearing.INPUT
+    assert heard(True, "now the other one", NOW + 420) == hearing.INPUT
+    assert heard(False, "yes", NOW + 440) == hearing.INPUT
+
+
+SPLIT = "#1 The pull request is open: https://example.com/pr/12"
+
+
+def test_the_rows_of_a_reply_stored_apart_are_echoes_once(ledger: sqlite3.Connection) -> None:
+    bubble_id = _say(ledger, SPLIT)
+    parts = ("#1 The pull request is open:", "https://example.com/pr/12")
+    for from_me in (True, False):
+        for part in parts:
+            one = _self_text(f"{part}{from_me}", from_me=from_me, text=part)
+            assert _decide(ledger, one) == Repeat.ECHO
+    speaking.note_row(ledger, bubble_id, guid="primary", rowid=9, now=NOW)
+    assert hearing.primary_guid(ledger, f"{parts[1]}True") == "primary"
+    again = _self_text("own", from_me=True, text=parts[1], at=NOW + 30)
+    assert _decide(ledger, again) == hearing.INPUT
+
+
+def test_a_link_sent_after_a_reply_that_was_not_stored_apart_is_the_owners(
+    ledger: sqlite3.Connection,
+) -> None:
+    _say(ledger, SPLIT)
+    assert _decide(ledger, _self_text("whole", from_me=True, text=SPLIT)) == Repeat.ECHO
+    link = _self_text("link", from_me=True, text="https://example.com/pr/12", at=NOW + 20)
+    assert _decide(ledger, replace(link, preview=True)) == Repeat.ECHO
+    assert _decide(ledger, replace(link, row=replace(link.row, guid="x"))) == hearing.INPUT
 
 
 def test_a_replayed_pair_is_no_input(ledger: sqlite3.Connection) -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imsgd.simulated.archive import write_body
-from imsgd.typedstream import MAX_BLOB_BYTES, read_text
+from imsgd.simulated.archive import with_attribute, write_body
+from imsgd.typedstream import MAX_BLOB_BYTES, file_guids, read_text, transcription
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)
 
@@ -81,3 +81,34 @@ def test_what_is_too_large_or_missing_is_no_text() -> None:
     assert read_text(None) is None
     assert read_text(b"") is None
     assert read_text(write_body("x" * MAX_BLOB_BYTES)) is None
+
+
+MEMO, FILE = "IMAudioTranscription", "__kIMFileTransferGUIDAttributeName"
+GUID = "0A1B2C3D-0000-4000-8000-0123456789AB"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300))
+def test_the_words_of_a_voice_memo_are_read_from_its_attributes(words: str) -> None:
+    """Case `audio_transcript`."""
+    blob = with_attribute("\ufffc", MEMO, words)
+    assert transcription(blob) == words
+    assert read_text(blob) == "\ufffc"
+
+
+@pytest.mark.parametrize("guid", [GUID, f"at_0_{GUID}", GUID.lower()])
+def test_the_guids_of_files_are_read_from_the_attributes(guid: str) -> None:
+    assert file_guids(with_attribute("\ufffc", FILE, guid)) == [guid]
+
+
+def test_a_person_cannot_write_an_attribute() -> None:
+    assert file_guids(write_body(f"{FILE} {GUID}")) == []
+    assert file_guids(with_attribute(GUID, "__kIMMessagePartAttributeName", "x")) == []
+    assert transcription(write_body(f"{MEMO}\x86\x92\x84\x96\x96\x02hi")) is None
+
+
+@given(st.binary(max_size=80), st.integers(0, 200))
+def test_damaged_attributes_are_none(noise: bytes, cut: int) -> None:
+    blob = with_attribute("\ufffc", MEMO, "words that go on for a while")
+    for damaged in (blob[:cut], blob[:-cut] + noise, noise):
+        transcription(damaged)
+        file_guids(damaged)
