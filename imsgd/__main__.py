@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         loaded = load_config(env)
         config = loaded.config.bridge
         if arguments.check:
-            return asyncio.run(check_all(config, env=env, out=sys.stdout))
+            return asyncio.run(check_all(config, env=env, out=sys.stdout, now=SystemClock().now()))
         _refuse_bad_handles(config)
         credentials = find_credentials(loaded, env, role="bridge")
         with single_instance(loaded.paths.lock_file("imsgd"), "imsgd"):

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 WATCH_S = 3600.0
 """An edit is possible for a quarter of an hour; a photo may take longer."""
 
+_NO_WORDS = fingerprint("")
+
 Judge = Callable[[Row], Verdict]
 
 
@@ -64,7 +66,7 @@ class ChangeWatch:
     async def _look_for_files(self, row: Row, awaited: list[int], judge: Judge) -> None:
         files = await self._link.ask(lambda db: db.attachments(row.rowid))
         for file in files:
-            if file.is_there and not file.hidden and (file.rowid in awaited or 0 in awaited):
+            if file.is_there and file.is_shown and (file.rowid in awaited or 0 in awaited):
                 await self._note(row, Change.FILES, str(file.rowid), judge)
 
     async def _note(self, row: Row, change: Change, key: str, judge: Judge) -> None:
@@ -104,6 +106,7 @@ def _changed(row: Row, before: str) -> tuple[Change, str] | None:
     if row.retracted:
         return Change.UNSENT, ""
     words = visible(row.text)
-    if row.edited and words and fingerprint(words) != before:
+    # Words may also come after the files they were sent with, or be heard in a voice memo later.
+    if words and fingerprint(words) != before and (row.edited or before == _NO_WORDS):
         return Change.EDITED, fingerprint(words)
     return None

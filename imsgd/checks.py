@@ -16,17 +16,24 @@ from imsgd.chatdb.database import ChatDatabase
 from imsgd.domain.handles import AllowList, is_address
 from imsgd.domain.outcome import NOT_AUTHORISED
 from imsgd.domain.own import missing_own_handles
+from imsgd.domain.rows import to_apple_ns
+from imsgd.domain.unheard import unheard
 from imsgd.errors import ChatDbBusyError, ChatDbError
 from imsgd.osascript import COUNT_ACCOUNTS, Osascript
 from imsgd.sender import OSASCRIPT_PROBLEM, automation_denied
 
 OSASCRIPT_S = 10.0
+UNHEARD_S = 24 * 3600.0
+UNHEARD_ROWS = 1000
+"""What is looked through for texts of an allowed person that were not heard."""
 ALLOW_PROBLEM = "allow_list"
 
 
-async def check_all(config: BridgeConfig, *, env: Mapping[str, str], out: TextIO) -> int:
+async def check_all(
+    config: BridgeConfig, *, env: Mapping[str, str], out: TextIO, now: float
+) -> int:
     """Print one line of JSON per problem, and one that sums up; the exit code says the same."""
-    found = [*check_handles(config), *await asyncio.to_thread(check_chat_db, config)]
+    found = [*check_handles(config), *await asyncio.to_thread(check_chat_db, config, now)]
     found += await check_osascript(config, env)
     for problem in found:
         line = {"problem": problem.id, "text": problem.text, "remedy": problem.remedy}
@@ -45,7 +52,7 @@ def check_handles(config: BridgeConfig) -> list[BridgeProblem]:
     return [BridgeProblem(id=ALLOW_PROBLEM, text=text, remedy=remedy)]
 
 
-def check_chat_db(config: BridgeConfig) -> list[BridgeProblem]:
+def check_chat_db(config: BridgeConfig, now: float) -> list[BridgeProblem]:
     path = Path(config.chat_db).expanduser()
     try:
         database = ChatDatabase.open(path)
@@ -56,9 +63,12 @@ def check_chat_db(config: BridgeConfig) -> list[BridgeProblem]:
     try:
         if database.max_rowid() == 0:
             return [problems.empty(path)]
-        return missing_own_handles(
-            AllowList.of(own=config.self_handles, others=config.allow), database.own_accounts()
-        )
+        allow = AllowList.of(own=config.self_handles, others=config.allow)
+        recent = database.dated(to_apple_ns(now - UNHEARD_S), limit=UNHEARD_ROWS)
+        return [
+            *missing_own_handles(allow, database.own_accounts()),
+            *unheard(recent, allow, now=now),
+        ]
     except ChatDbError as error:
         return [error.problem]
     finally:

@@ -9,12 +9,13 @@ from enum import Enum, auto
 from common.clock import Clock
 from common.wire.messages import BridgeProblem
 from imsgd.chatdb.link import ChatLink
-from imsgd.domain.admission import Admit, Drop, Refusal
+from imsgd.domain.admission import Admit, Drop
 from imsgd.domain.freshness import Freshness
 from imsgd.domain.fuse import BLOWN_S, LoopFuse
 from imsgd.domain.handles import SELF
 from imsgd.domain.history import PREVIEW_S, Repeat, repeats_link
 from imsgd.domain.rows import Row
+from imsgd.domain.unheard import MIXED_PROBLEM, SERVICE_PROBLEM, not_heard
 from imsgd.domain.words import fingerprint, has_reply_form
 from imsgd.health import Health
 from imsgd.inbox import Inbound, Inbox
@@ -26,8 +27,6 @@ logger = logging.getLogger(__name__)
 FUSE_PROBLEM = "loop_fuse"
 STALE_PROBLEM = "texts_not_acted_on"
 STALE_SHOWN_S = 600.0
-SERVICE_PROBLEM = "service_not_heard"
-MIXED_PROBLEM = "somebody_else_in_chat"
 REFUSED_SHOWN_S = 24 * 3600.0
 """So long a person who may command is shown as unheard, or until a text of theirs is heard."""
 
@@ -72,7 +71,7 @@ class Sieve:
         """Show that somebody who may command was not heard; history is passed over in silence."""
         if drop.sender is None or row.at < fresh.floor(self._clock.now()):
             return
-        problem = _not_heard(drop)
+        problem = not_heard(drop)
         self._refused[problem.id] = self._clock.now() + REFUSED_SHOWN_S
         self._health.begin(problem)
 
@@ -171,19 +170,3 @@ class Sieve:
             if at - when <= PREVIEW_S
         ]
         self._links[admitted.conversation] = [*kept, (at, admitted.text)]
-
-
-def _not_heard(drop: Drop) -> BridgeProblem:
-    if drop.reason is Refusal.GROUP:
-        return BridgeProblem(
-            id=MIXED_PROBLEM,
-            text=f"A text of {drop.sender} was not heard: {drop.about} is in its conversation too.",
-            remedy="If that is an address of yours, add it to bridge.allow; else write one to one.",
-        )
-    return BridgeProblem(
-        id=SERVICE_PROBLEM,
-        text=f"A text of {drop.sender} came over {drop.about or 'no known service'} and was not "
-        "acted on.",
-        remedy="Send it again as an iMessage. Over other services only `stop all` is obeyed, "
-        "because their sender can be forged.",
-    )

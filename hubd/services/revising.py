@@ -44,6 +44,7 @@ EDIT_S = 20 * 60.0
 """Messages allows an edit for a quarter of an hour."""
 THREAD = 60
 """So many texts of a thread are looked at for what a rendering quotes."""
+TOO_LATE = "Your edit came after I had acted on that text: send it as a new one."
 UNSTARTED = frozenset({TaskState.QUEUED, TaskState.LEASED, TaskState.WAITING_APPROVAL})
 
 
@@ -88,9 +89,11 @@ def _rendering(
             for one in conversation.last_in_chat(tx.conn, row.chat, THREAD)
             if one.id != row.id and one.tapback is None and row.sent_at - one.sent_at <= EDIT_S
         ]
-        place = renderings.likeliest(rendered.text, (one.text for one in heard))
-        if place is None:
+        if not heard:
             return None
+        place = renderings.likeliest(rendered.text, (one.text for one in heard))
+        if place is None:  # a text that was rewritten altogether: which one cannot be told
+            return Effect(reply=TOO_LATE)
         return _edited(tx, env, heard[place], replace(text, text=rendered.text))
     said = conversation.last_to_chat(tx.conn, row.chat, THREAD)
     for bubble in said:
@@ -238,14 +241,13 @@ def _edited(tx: Tx, env: Env, earlier: InboundRow, text: Text) -> Effect:
         return obeying.do(tx, env, text)
     if not new or new == earlier.text.strip():
         return Effect(task_id=earlier.task_id)
+    if not earlier.text.strip():
+        return _late_words(tx, env, earlier, text)
     words = obeying.vocabulary(tx)
     old, command = grammar.parse(earlier.text, words), grammar.parse(new, words)
     made = earlier.task_id is not None and isinstance(old, commands.Work | commands.Continue)
     if not made or earlier.task_id is None:
-        return Effect(
-            reply="Your edit came after I had acted on that text: send it as a new one.",
-            task_id=earlier.task_id,
-        )
+        return Effect(reply=TOO_LATE, task_id=earlier.task_id)
     task = submitting.find_task(tx, earlier.task_id)
     conversation.update_inbound(tx.conn, replace(earlier, text=new))
     if task.state in TERMINAL_STATES or task.started_at is not None:
@@ -262,6 +264,15 @@ def _edited(tx: Tx, env: Env, earlier: InboundRow, text: Text) -> Effect:
     cancelling.cancel(tx, env, task, text.sender)
     effect = obeying.do(tx, env, replace(text, files=task.files))
     return _said_of(effect, f"It takes the place of #{task.id}.")
+
+
+def _late_words(tx: Tx, env: Env, earlier: InboundRow, text: Text) -> Effect:
+    """Words that came after the files they were sent with, or were heard in a memo later on."""
+    conversation.update_inbound(tx.conn, replace(earlier, text=text.text))
+    task = _task_made_by(tx, earlier)
+    if task is None or not _is_plain_work(tx, text):
+        return obeying.do(tx, env, text)
+    return _extend(tx, env, text, task, part=False)
 
 
 def _reworded(effect: Effect, task_id: int) -> Effect:

@@ -12,6 +12,8 @@ MAX_BYTES = 20 * 1024 * 1024
 """What the hub takes."""
 MAX_FILES = 20
 _MEMOS = (".caf", ".amr")
+PAYLOAD = ".pluginpayloadattachment"
+"""The end of the name of what Messages draws a balloon from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,14 @@ class Attachment:
         return self.filename is not None and self.transfer_state == FINISHED
 
     @property
+    def is_shown(self) -> bool:
+        """Whether the phone shows it as a file."""
+        return not self.hidden and not (self.name or self.filename or "").lower().endswith(PAYLOAD)
+
+    @property
     def is_settled(self) -> bool:
         """Nothing more will come of waiting for it."""
-        return self.hidden or self.is_there or self.transfer_state >= FAILED or self.is_said
+        return not self.is_shown or self.is_there or self.transfer_state >= FAILED or self.is_said
 
     @property
     def is_said(self) -> bool:
@@ -58,9 +65,9 @@ UNNAMED = Attachment(None, "a file", None, 0)
 
 
 def to_hand_on(attachments: list[Attachment]) -> list[Attachment]:
-    return [one for one in attachments if one.is_there and not one.hidden][:MAX_FILES]
+    return [one for one in attachments if one.is_there and one.is_shown][:MAX_FILES]
 
 
 def to_await(attachments: list[Attachment]) -> list[Attachment]:
     """What the phone shows with the message and this Mac does not have (yet)."""
-    return [one for one in attachments if not (one.is_there or one.hidden or one.is_said)]
+    return [one for one in attachments if one.is_shown and not (one.is_there or one.is_said)]

@@ -90,5 +90,6 @@ class Row:
 
     @property
     def expects_files(self) -> bool:
-        """The joins to its files may come later than the placeholder in its text."""
-        return self.has_attachments or "\ufffc" in (self.text or "")
+        """The joins to its files may come later than the placeholder in its text. What a link's
+        balloon is drawn from is no file."""
+        return not self.balloon and (self.has_attachments or "\ufffc" in (self.text or ""))

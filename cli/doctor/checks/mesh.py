@@ -223,10 +223,8 @@ def bridge(here: Here, facts: HubFacts) -> Verdict:
             "mesh up imsgd (on the Mac with Messages); mesh logs imsgd",
         )
     if found.problems:
-        problem = found.problems[0]
-        return fail(
-            f"the bridge says: {problem.text.rstrip('.')}", problem.remedy or "mesh logs imsgd"
-        )
+        said = "; ".join(problem.text.rstrip(".") for problem in found.problems)
+        return fail(f"the bridge says: {said}", found.problems[0].remedy or "mesh logs imsgd")
     return ok(f"the bridge is {found.state}")
 
 

@@ -21,7 +21,7 @@ MIN_CLAUDE = (2, 1, 330)
 NOT_AUTHORISED = -1743
 
 FULL_DISK_ACCESS = "full_disk_access"
-HANDLES = ("self_handles", "allow_list")
+HANDLES = ("self_handles", "allow_list", "service_not_heard", "somebody_else_in_chat")
 """Ids of problems as the bridge names them."""
 
 
@@ -95,7 +95,7 @@ def handles(facts: Messages) -> Verdict:
     for problem in facts.problems:
         if problem.id == "allow_list":
             return fail(problem.text.rstrip("."), problem.remedy)
-        if problem.id == "self_handles":
+        if problem.id in HANDLES:
             return warn(problem.text.rstrip("."), problem.remedy)
     if any(problem.id.startswith("chat_db") for problem in facts.problems):
         return ok("the configured handles are addresses; whether they are yours, chat.db would say")

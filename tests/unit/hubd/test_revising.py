@@ -10,6 +10,7 @@ from common.clock import to_datetime
 from common.wire.messages import Change
 from common.wire.tasks import TaskState
 from hubd.domain.renderings import Edit, Reaction, is_link, joined, likeliest, quotes, read
+from hubd.services.revising import TOO_LATE
 from tests.unit.hubd.hub import BRIDGE, Hub
 
 LINK = "https://example.com/paper.pdf"
@@ -281,6 +282,22 @@ async def test_an_edit_shown_as_a_text_is_an_edit(hub: Hub) -> None:
     assert await prompts(hub) == [("tidy the downloads folder, but keep PDFs", None)]
 
 
+async def test_an_edit_shown_as_a_text_that_rewrites_all_is_answered(hub: Hub) -> None:
+    await hub.say("tidy the downloads folder")
+    assert await hub.say("Edited to “n”") == [TOO_LATE]
+    assert await prompts(hub) == [("tidy the downloads folder", None)]
+
+
+async def test_words_that_come_after_their_photo_are_its_words(hub: Hub) -> None:
+    await hub.say("", files=[await put_file(hub)], guid="g")
+    await hub.say("what is wrong here?", change=Change.EDITED, changes="g")
+    assert await prompts(hub) == [("what is wrong here?", None)]
+    hub.clock.advance(1)
+    await hub.node("rex")
+    (lease,) = await hub.claim("rex", free=1)
+    assert len(lease.task.files) == 1
+
+
 @pytest.mark.parametrize(
     ("sign", "state"),
     [("Reacted 👍🏽 to", "queued"), ("Liked", "queued"), ("Disliked", "denied"),
@@ -301,7 +318,6 @@ async def test_a_reaction_shown_as_a_text_answers_an_open_question(
         "Loved “The Great Gatsby”",
         "Loved “tidy” so much, write about it",
         "Liked what you did, now tidy the rest",
-        "Edited to “a poem about the sea”",
         "Reacted badly to the deploy, roll back",
     ],
 )
