@@ -105,6 +105,7 @@ class QuestionDesk:
             choices=list(request.choices),
             tool=request.tool,
             ask_id=request.request_id,
+            rules=list(request.rules),
             risk=(Risk.HIGH if request.high_risk else Risk.NORMAL).value,
         )
         approval = await self._reached(partial(self._sink.ask, self._fence, question))

@@ -59,6 +59,7 @@ SECTIONS = {
     "Control": {
         "cancel": Entry("cli.commands.tasks:cancel", "Stop tasks, or all of them."),
         "retry": Entry("cli.commands.tasks:retry", "Run a finished task again, as a new one."),
+        "revoke": Entry("cli.commands.approvals:revoke", "Ask again what was allowed for a task."),
         "hold": Entry("cli.commands.hold:hold", "Start nothing new."),
         "go": Entry("cli.commands.hold:go", "Start again what waits."),
         "drain": Entry("cli.commands.nodes:drain", "Let a node finish and take no more."),

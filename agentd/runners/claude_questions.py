@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentd.runners.claude_rules import rules_of
 from agentd.runners.protocol import Answer, ApprovalRequested, Job
 from agentd.runners.tool_text import clipped, detail_of, summary_of
 from common.wire.approvals import Decision
@@ -30,10 +31,12 @@ class PendingRequest:
     answers: dict[str, str] = field(default_factory=dict)
     denial: str | None = None
     allowed: bool = False
+    rules: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, control_id: str, request: dict[str, Any]) -> PendingRequest:
-        return cls(control_id, str(request.get("tool_name")), dict(request.get("input") or {}))
+        tool, call = str(request.get("tool_name")), dict(request.get("input") or {})
+        return cls(control_id, tool, call, rules=rules_of(request))
 
     @property
     def questions(self) -> list[dict[str, Any]]:
@@ -54,6 +57,7 @@ class PendingRequest:
                 summary=clipped(summary, SUMMARY_CHARS),
                 detail=detail_of(self.tool, self.call),
                 high_risk=self.call.get(OUTSIDE_SANDBOX) is True,
+                rules=self.rules,
             )
         at = len(self.answers)
         options = [item for item in questions[at].get("options", ()) if isinstance(item, dict)]

@@ -88,7 +88,8 @@ class ApprovalRequested:
     """The run stands still until `answer(request_id, …)`.
 
     `detail` names the call in full: an approval is bound to it and to nothing else. `high_risk`:
-    the runner knows it for one, whatever its words.
+    the runner knows it for one, whatever its words. `rules`: those of the runner that would cover
+    the call and its like.
     """
 
     request_id: str
@@ -98,6 +99,7 @@ class ApprovalRequested:
     tool: str | None = None
     choices: tuple[str, ...] = ()
     high_risk: bool = False
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import click
 
+from cli.commands.tasks import TASK_ID
 from cli.errors import CliError
 from cli.output import age, first_line, json_option, print_json, print_table
 from cli.session import Session, pass_session
 from common.client import OperatorApi
-from common.wire.approvals import AnswerApproval, Approval, ApprovalState, Decision, Risk
+from common.wire.approvals import AnswerApproval, Approval, ApprovalState, Decision, Reach, Risk
 
 
 @click.command()
@@ -44,17 +45,22 @@ def pending(session: Session, as_json: bool) -> None:
 @click.command()
 @click.argument("code", required=False)
 @click.option("--answer", help="For a question: the choice, its number or any text.")
+@click.option("--all", "for_all", is_flag=True, help="Also the same kind in the rest of the task.")
 @json_option
 @pass_session
-def approve(session: Session, code: str | None, answer: str | None, as_json: bool) -> None:
+def approve(
+    session: Session, code: str | None, answer: str | None, for_all: bool, as_json: bool
+) -> None:
     """Say yes. CODE may be left out when exactly one question waits and it is no high risk.
 
     \b
     Examples:
       mesh approve K7
       mesh approve K7 --answer Blue
+      mesh approve K7 --all
     """
-    _answer(session, code, Decision.APPROVE, note=None, answer=answer, as_json=as_json)
+    scope = Reach.TASK if for_all else Reach.ONCE
+    _answer(session, code, Decision.APPROVE, answer=answer, scope=scope, as_json=as_json)
 
 
 @click.command()
@@ -69,7 +75,20 @@ def deny(session: Session, code: str | None, reason: tuple[str, ...], as_json: b
     Example: mesh deny K7 not on a Friday
     """
     note = " ".join(reason) or None
-    _answer(session, code, Decision.DENY, note=note, answer=None, as_json=as_json)
+    _answer(session, code, Decision.DENY, note=note, as_json=as_json)
+
+
+@click.command()
+@click.argument("task_id", metavar="TASK", type=TASK_ID)
+@json_option
+@pass_session
+def revoke(session: Session, task_id: int, as_json: bool) -> None:
+    """Take back what was allowed for the rest of a task: it asks again from now on."""
+    task = session.ask_hub(lambda hub: hub.revoke(task_id))
+    if as_json:
+        print_json(task)
+    else:
+        click.echo(f"#{task.id} asks again from now on.")
 
 
 def _answer(
@@ -77,8 +96,9 @@ def _answer(
     code: str | None,
     decision: Decision,
     *,
-    note: str | None,
-    answer: str | None,
+    note: str | None = None,
+    answer: str | None = None,
+    scope: Reach = Reach.ONCE,
     as_json: bool,
 ) -> None:
     async def answered(hub: OperatorApi) -> Approval:
@@ -88,6 +108,7 @@ def _answer(
             note=note,
             answer=_choice(found.choices, answer),
             digest=found.digest or None,
+            scope=scope,
         )
         return await hub.answer(found.code, body)
 
@@ -98,6 +119,9 @@ def _answer(
     about = f"#{approval.task_id} " if approval.task_id else ""
     word = "approved" if decision is Decision.APPROVE else "denied"
     click.echo(f"{about}{word} ({approval.code}): {first_line(approval.summary, 100)}")
+    if approval.scope is Reach.TASK:
+        what = first_line(", ".join(approval.rules) or approval.summary, 100)
+        click.echo(f"Also for the rest of it: {what}. mesh revoke {approval.task_id} ends that.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,7 @@ def _described(task: TaskDetail, asks: list[str], now: float) -> list[str]:
     if task.wait_reason:
         lines.append(f"  waits: {plain(task.wait_reason)}")
     lines += [f"  asks you: mesh approve {code}" for code in asks]
+    lines += [f"  allowed for all of it: {first_line(grant.what, 200)}" for grant in task.grants]
     if task.error:
         lines.append(f"  error: {first_line(task.error, 300)}")
     for verb, other in (("retry of", task.retry_of), ("goes on from", task.continue_of)):

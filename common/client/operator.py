@@ -59,6 +59,10 @@ class OperatorApi:
             "POST", f"/v1/tasks/{task_id}/retry", Task, idempotency_key=idempotency_key
         )
 
+    async def revoke(self, task_id: int) -> Task:
+        """Take back every yes given for the rest of the task; HubError 409 when there is none."""
+        return await self.client.call("POST", f"/v1/tasks/{task_id}/revoke", Task)
+
     async def why(self, task_id: int) -> Why:
         return await self.client.call("GET", f"/v1/tasks/{task_id}/why", Why)
 

@@ -40,8 +40,32 @@ class Risk(StrEnum):
     """Answered with its code or in the control centre only, never by a bare yes."""
 
 
+class Reach(StrEnum):
+    """How far a yes reaches."""
+
+    ONCE = "once"
+    TASK = "task"
+    """Also what the same rule covers in the rest of the task."""
+
+
+class Grant(Struct, frozen=True, kw_only=True):
+    """A standing yes of one task. `covers` is the digest of the tool and its rules, or of the one
+    call where it has none; `code` is the question that was answered so."""
+
+    code: str
+    tool: str
+    what: str
+    covers: str
+    granted_by: str
+    granted_at: Moment
+
+
 class Approval(Struct, frozen=True, kw_only=True):
-    """A recorded question. `digest` binds it to exactly what will run (SHA-256, hex)."""
+    """A recorded question. `digest` binds it to exactly what will run (SHA-256, hex).
+
+    `rules` are Claude's own for such calls; `grantable`: a yes may be given for the rest of the
+    task (`scope`).
+    """
 
     id: int
     code: str
@@ -61,18 +85,23 @@ class Approval(Struct, frozen=True, kw_only=True):
     answered_via: str | None = None
     note: str | None = None
     answer: str | None = None
+    rules: list[str] = []
+    grantable: bool = False
+    scope: Reach = Reach.ONCE
 
 
 class AnswerApproval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of `POST /v1/approvals/{code}`. `answer` is the choice for a question.
 
     `digest`, when given, must be the one shown: a client binds its answer to what it displayed.
+    `scope` `task` goes with a yes to a tool, and is refused for a high risk.
     """
 
     decision: Decision
     note: Annotated[str, Meta(max_length=2000)] | None = None
     answer: Annotated[str, Meta(max_length=4000)] | None = None
     digest: Annotated[str, Meta(max_length=64)] | None = None
+    scope: Reach = Reach.ONCE
 
 
 class ApprovalList(Struct, frozen=True, kw_only=True):

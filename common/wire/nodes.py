@@ -340,7 +340,7 @@ class Applied(Struct, frozen=True, kw_only=True):
 
 class Ask(Struct, frozen=True, kw_only=True):
     """A question in flight. `ask_id` is the runner's own id of the request: asking twice with
-    the same one gives the same approval."""
+    the same one gives the same approval. `rules`: those that would cover the call and its like."""
 
     kind: str
     summary: Annotated[str, Meta(min_length=1, max_length=500)]
@@ -349,6 +349,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     tool: Annotated[str, Meta(max_length=200)] | None = None
     ask_id: Annotated[str, Meta(max_length=200)] | None = None
     risk: str = "normal"
+    rules: Annotated[list[Annotated[str, Meta(max_length=500)]], Meta(max_length=20)] = []
 
 
 class DrainNode(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from common.wire.approvals import Approval
+from common.wire.approvals import Approval, Grant
 from common.wire.moment import Moment
 from common.wire.usage import Dollars as Dollars
 from common.wire.usage import Usage as Usage
@@ -149,6 +149,7 @@ class Task(Struct, frozen=True, kw_only=True):
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    grants: list[Grant] = []
 
 
 class TaskDetail(Task, frozen=True, kw_only=True):

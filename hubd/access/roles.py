@@ -34,6 +34,7 @@ ROLES: Mapping[str, frozenset[Role]] = {
     "GET /v1/tasks/<task_id>": _LOOK,
     "POST /v1/tasks/<task_id>/cancel": _CONTROL,
     "POST /v1/tasks/<task_id>/retry": _CONTROL,
+    "POST /v1/tasks/<task_id>/revoke": _CONTROL,
     "GET /v1/tasks/<task_id>/why": _LOOK,
     "GET /v1/tasks/<task_id>/output": _LOOK,
     "GET /v1/approvals": _LOOK,

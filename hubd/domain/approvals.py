@@ -63,9 +63,13 @@ def task_digest(task: TaskRecord) -> str:
     return hashlib.sha256(msgspec.json.encode(covered)).hexdigest()
 
 
-def question_digest(task_id: int, kind: str, tool: str | None, detail: str) -> str:
-    """What a yes to a question in flight covers: exactly this call of this task."""
-    return hashlib.sha256(msgspec.json.encode((task_id, kind, tool, detail))).hexdigest()
+def question_digest(
+    task_id: int, kind: str, tool: str | None, detail: str, rules: Sequence[str] = ()
+) -> str:
+    """What a yes to a question in flight covers: exactly this call of this task, and for all with
+    `rules` exactly those."""
+    covered = (task_id, kind, tool, detail, *rules)
+    return hashlib.sha256(msgspec.json.encode(covered)).hexdigest()
 
 
 class Refused(StrEnum):

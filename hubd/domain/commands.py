@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from common.wire.approvals import Decision
+from common.wire.approvals import Decision, Reach
 from common.wire.tasks import Priority
 
 
@@ -45,11 +45,19 @@ class Continue:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`code` None: it was a bare yes or no."""
+    """`code` None: it was a bare yes or no. `scope`: how far a yes reaches."""
 
     decision: Decision
     code: str | None = None
     note: str | None = None
+    scope: Reach = Reach.ONCE
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """Take back what was allowed for the rest of a task."""
+
+    task_id: int | None
 
 
 class Topic(StrEnum):
@@ -115,4 +123,6 @@ class Unclear:
     hint: str
 
 
-Command = Work | Continue | Answer | Look | Stop | Hold | NodeOrder | Retry | Help | Unclear
+Command = (
+    Work | Continue | Answer | Revoke | Look | Stop | Hold | NodeOrder | Retry | Help | Unclear
+)

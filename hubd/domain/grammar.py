@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from common.panic import CLOSING, first_line, is_panic
-from common.wire.approvals import Decision
+from common.wire.approvals import Decision, Reach
 from common.wire.tasks import Priority
 from hubd.domain import reactions
 from hubd.domain.codes import parse_code
@@ -29,6 +29,7 @@ from hubd.domain.commands import (
     NodeOrder,
     NodeVerb,
     Retry,
+    Revoke,
     Stop,
     Topic,
     Unclear,
@@ -86,12 +87,29 @@ def _answer(match: re.Match[str], _: Vocabulary) -> Command | None:
     rest = (match.group("rest") or "").split()
     if not rest:
         return Answer(decision)
-    code = parse_code(rest[0])
+    code = parse_code(rest[0].rstrip(","))
+    words = rest if code is None else rest[1:]
+    if len(words) == 1 and words[0].strip(f",{CLOSING}").lower() in _FOR_ALL:
+        return _for_all(decision, code)
     if code is None:
         return None
     if any(parse_code(w) or _decision(w) for w in rest[1:]):
         return Unclear("One answer at a time, please: y K7 or n K7.")
     return Answer(decision, code, " ".join(rest[1:]).rstrip(f"{CLOSING} ") or None)
+
+
+def _for_all(decision: Decision, code: str | None) -> Command:
+    """A yes for the rest of the task; a no is for its one question, and a bare one is unclear."""
+    if decision is Decision.APPROVE:
+        return Answer(decision, code, scope=Reach.TASK)
+    if code is None:
+        return Unclear("A no answers one question: n K7. revoke 42 takes back a yes for all.")
+    return Answer(decision, code)
+
+
+def _code_for_all(match: re.Match[str], _: Vocabulary) -> Command | None:
+    code = parse_code(match.group("code"))
+    return None if code is None else _for_all(Decision.APPROVE, code)
 
 
 def _cost(match: re.Match[str], _: Vocabulary) -> Command:
@@ -121,6 +139,11 @@ def _node_order(verb: NodeVerb) -> Build:
 def _retry(match: re.Match[str], _: Vocabulary) -> Command:
     number = match.group("id")
     return Retry(int(number) if number else None)
+
+
+def _revoke(match: re.Match[str], _: Vocabulary) -> Command:
+    number = match.group("id")
+    return Revoke(int(number) if number else None)
 
 
 def _help(match: re.Match[str], _: Vocabulary) -> Command | None:
@@ -158,6 +181,7 @@ def _decision(word: str) -> Decision | None:
 
 
 _SPOKEN = {"y": Decision.APPROVE, "yes": Decision.APPROVE, "n": Decision.DENY, "no": Decision.DENY}
+_FOR_ALL = {"all", "always"}
 _ANSWER = re.compile(
     r"^(?P<word>y|yes|n|no|[^\w\s#@!]+)(?:\s+(?P<rest>.*\S))?\s*$",
     re.IGNORECASE | re.DOTALL,
@@ -240,6 +264,21 @@ TABLE: tuple[Row, ...] = (
         verbs=("y", "n", "yes", "no"),
     ),
     Row(ANSWER, "y K7 | n K7 why", "answers that question; 👍 and 👎 on it do the same"),
+    Row(
+        ANSWER,
+        "y K7 all",
+        "yes, also to the same kind for the rest of that task",
+        _line(r"^(?P<code>[a-z]\d(?:[a-z]\d)?),?\s+(?:all|always)"),
+        _code_for_all,
+        verbs=("all", "always"),
+    ),
+    Row(
+        ANSWER,
+        "revoke 42",
+        "takes back what was allowed for the rest of it",
+        _line(r"^revoke" + _MAYBE_ID),
+        _revoke,
+    ),
     Row(ANSWER, "pending", "the questions that wait", _line("^pending"), _look(Topic.PENDING)),
     Row(LOOK, "status", "everything in one bubble", _line("^status"), _look(Topic.STATUS)),
     Row(LOOK, "ls", "tasks that are not finished", _line("^ls"), _look(Topic.LIST)),

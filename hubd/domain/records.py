@@ -11,9 +11,20 @@ from functools import lru_cache
 import msgspec
 
 from common.model_class import model_class
-from common.wire.approvals import ApprovalKind, ApprovalState, Risk
+from common.wire.approvals import ApprovalKind, ApprovalState, Reach, Risk
 from common.wire.nodes import AccountState, BreakerState
 from common.wire.tasks import OnLost, Priority, TaskState
+
+
+class GrantRecord(msgspec.Struct, frozen=True):
+    """A yes for the rest of a task, as its row keeps it; see `hubd.domain.grants`."""
+
+    code: str
+    tool: str
+    what: str
+    covers: str
+    granted_by: str
+    granted_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,7 @@ class TaskRecord:
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    grants: tuple[GrantRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,3 +238,5 @@ class ApprovalRecord:
     note: str | None = None
     answer: str | None = None
     delivered: bool = False
+    rules: tuple[str, ...] = ()
+    scope: Reach = Reach.ONCE

@@ -11,9 +11,9 @@ from collections.abc import Collection, Sequence
 
 from common.costs import cost_words, unknown_words
 from common.wire.admin import CostRow, Hold, Spend
-from common.wire.approvals import ApprovalKind, Decision, Risk
+from common.wire.approvals import ApprovalKind, Decision, Reach, Risk
 from common.wire.nodes import AccountState, BreakerState
-from common.wire.tasks import TaskState
+from common.wire.tasks import TERMINAL_STATES, TaskState
 from hubd.domain import accounts
 from hubd.domain.approvals import Refused
 from hubd.domain.dispatch import is_fresh
@@ -128,7 +128,7 @@ def accepted(task: TaskRecord, ahead: int, would_run_on: str | None, obstacle: s
     return f"#{task.id} queued{to}, {place}: {obstacle}."
 
 
-def question(approval: ApprovalRecord) -> str:
+def question(approval: ApprovalRecord, *, offers_all: bool = False) -> str:
     """The bubble that asks. Built from the record's own fields only."""
     about = f"#{approval.task_id} " if approval.task_id is not None else ""
     where = f" on {approval.node}" if approval.node else ""
@@ -144,6 +144,9 @@ def question(approval: ApprovalRecord) -> str:
         lines.append(detail)
     lines += [f"  {n}. {clean(choice)}" for n, choice in enumerate(approval.choices, 1)]
     lines.append(how_to_answer(approval))
+    if offers_all:
+        what = f": {clean(', '.join(approval.rules))}" if approval.rules else ""
+        lines.append(f"y {approval.code} all: also the rest of this task{what}")
     return "\n".join(lines)
 
 
@@ -173,6 +176,11 @@ def decided(approval: ApprovalRecord, decision: Decision) -> str:
         return "Going on for today." if yes else "Nothing new starts until tomorrow."
     if approval.kind is ApprovalKind.QUESTION and decision is Decision.APPROVE:
         return f"{about}has your answer."
+    if approval.scope is Reach.TASK:
+        what = beginning(clean(", ".join(approval.rules) or approval.summary), 1, 100)
+        return (
+            f"{about}approved for the rest of the task: {what}. revoke {approval.task_id} ends it."
+        )
     return f"{about}{'approved' if decision is Decision.APPROVE else 'denied'} ({approval.code})."
 
 
@@ -255,6 +263,9 @@ def task_text(task: TaskRecord, result: str | None, now: float) -> str:
         lines.append(known)
     if task.error and task.state is not TaskState.SUCCEEDED:
         lines.append(beginning(clean(task.error), 3, 300))
+    if task.grants and task.state not in TERMINAL_STATES:
+        allowed = beginning(clean("; ".join(grant.what for grant in task.grants)), 1, 200)
+        lines.append(f"allowed for all of it: {allowed} (revoke {task.id})")
     if task.summary:
         lines.append(clean(task.summary))
         if result is not None and clean(result).strip() != task.summary.strip():

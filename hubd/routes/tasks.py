@@ -129,6 +129,18 @@ def add(api: Api, tasks: Tasks) -> None:
         """
         return _answered(await tasks.retry(task_id, key=call.idempotency_key, by=call.actor))
 
+    @api.route(
+        "POST /v1/tasks/<task_id>/revoke",
+        answers={200: Task},
+        errors=(NotFoundError, ConflictError),
+    )
+    async def revoke_grants(call: Call[Nothing, Nothing], task_id: int) -> Task:
+        """Take back every yes that was given for the rest of a task; what ran stays done.
+
+        A task that has none is a 409 `conflict`.
+        """
+        return await tasks.revoke(task_id, by=call.actor)
+
     @api.route("GET /v1/tasks/<task_id>/why", answers={200: Why}, errors=(NotFoundError,))
     async def explain_task(call: Call[Nothing, Nothing], task_id: int) -> Why:
         """Say why a task waits: one verdict per node, from the dispatcher's own decision."""

@@ -90,6 +90,7 @@ def _act(
         via=text.via,
         note=None if is_question and command.decision is Decision.APPROVE else command.note,
         answer=said,
+        scope=command.scope,
     )
     answered = asking.answer(tx, env, approval, verdict)
     ends_task = approval.kind is ApprovalKind.GATE and command.decision is Decision.DENY

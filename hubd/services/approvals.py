@@ -73,7 +73,8 @@ class Approvals:
         )
 
     async def answer(self, code: str, request: AnswerApproval, *, by: Actor) -> Approval:
-        """Raises NotFoundError, AlreadyAnsweredError, ConflictError (another digest)."""
+        """Raises NotFoundError, AlreadyAnsweredError, ConflictError (another digest) and
+        InvalidError (a yes for all where there can be none)."""
 
         def run(tx: Tx) -> Approval:
             record = find_code(tx, code)
@@ -81,7 +82,9 @@ class Approvals:
                 raise asking.already_answered(record)
             if request.digest is not None and request.digest != record.digest:
                 raise ConflictError(f"{record.code} now asks something else: look at it again")
-            verdict = Verdict(request.decision, by.name, by.via, request.note, request.answer)
+            verdict = Verdict(
+                request.decision, by.name, by.via, request.note, request.answer, request.scope
+            )
             return present.approval(asking.answer(tx, self._env, record, verdict))
 
         return await self._database.write(run)

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 
 from common.clock import to_datetime_or_none
-from common.wire.approvals import ApprovalKind, ApprovalState, Decision, Risk
+from common.wire.approvals import ApprovalKind, ApprovalState, Decision, Reach, Risk
 from common.wire.nodes import Ask
 from common.wire.tasks import TaskState
 from hubd.domain import approvals as rules
-from hubd.domain import money, replies
+from hubd.domain import grants, money, replies
 from hubd.domain.codes import new_code
 from hubd.domain.lifecycle import Cause, Move
-from hubd.domain.records import ApprovalRecord, AttemptRecord, TaskRecord
+from hubd.domain.records import ApprovalRecord, AttemptRecord, GrantRecord, TaskRecord
 from hubd.errors import AlreadyAnsweredError, ConflictError, InvalidError
 from hubd.services import journal
 from hubd.services.env import Env
@@ -35,6 +35,7 @@ class Verdict:
     via: str
     note: str | None = None
     answer: str | None = None
+    scope: Reach = Reach.ONCE
 
 
 def record_question(tx: Tx, env: Env, approval: ApprovalRecord) -> ApprovalRecord:
@@ -85,27 +86,53 @@ def ask_in_flight(
         kind is ApprovalKind.TOOL
         and rules.risk_of(f"{request.summary}\n{request.detail}", env.config.approval) is Risk.HIGH
     )
-    return record_question(
-        tx,
-        env,
-        ApprovalRecord(
-            id=0,
-            code="",
-            kind=kind,
-            summary=request.summary,
-            asked_at=0.0,
-            task_id=task.id,
-            fence=attempt.fence,
-            node=attempt.node,
-            ask_id=request.ask_id,
-            tool=request.tool,
-            detail=request.detail,
-            choices=tuple(request.choices),
-            digest=rules.question_digest(task.id, kind, request.tool, request.detail),
-            risk=Risk.HIGH if risky else Risk.NORMAL,
-            chat=task.conversation,
-        ),
+    asked = ApprovalRecord(
+        id=0,
+        code="",
+        kind=kind,
+        summary=request.summary,
+        asked_at=0.0,
+        task_id=task.id,
+        fence=attempt.fence,
+        node=attempt.node,
+        ask_id=request.ask_id,
+        tool=request.tool,
+        detail=request.detail,
+        choices=tuple(request.choices),
+        digest=rules.question_digest(task.id, kind, request.tool, request.detail, request.rules),
+        risk=Risk.HIGH if risky else Risk.NORMAL,
+        chat=task.conversation,
+        rules=tuple(request.rules),
     )
+    grant = grants.answering(task, asked)
+    return (
+        record_question(tx, env, asked) if grant is None else _record_granted(tx, env, asked, grant)
+    )
+
+
+def _record_granted(tx: Tx, env: Env, asked: ApprovalRecord, grant: GrantRecord) -> ApprovalRecord:
+    """A question that nobody needs to see: its answer was given with another."""
+    answered = replace(
+        asked,
+        code=new_code(approvals.taken_codes(tx.conn), env.rng),
+        asked_at=tx.now,
+        delivered=True,  # the node has it as the answer to its question
+        **_granted(tx, grant),
+    )
+    answered = replace(answered, id=approvals.insert(tx.conn, answered))
+    detail = {"by": grant.granted_by, "via": grants.VIA, "grant": grant.code}
+    journal.save_approval(tx, answered, "approval.approved", detail)
+    return answered
+
+
+def _granted(tx: Tx, grant: GrantRecord) -> dict[str, Any]:
+    return {
+        "state": ApprovalState.APPROVED,
+        "answered_at": tx.now,
+        "answered_by": grant.granted_by,
+        "answered_via": grants.VIA,
+        "note": f"y {grant.code} all",
+    }
 
 
 def ask_budget(tx: Tx, env: Env, day: str, spent_usd: float, cap_usd: float) -> None:
@@ -130,7 +157,10 @@ def ask_budget(tx: Tx, env: Env, day: str, spent_usd: float, cap_usd: float) -> 
 
 
 def answer(tx: Tx, env: Env, approval: ApprovalRecord, verdict: Verdict) -> ApprovalRecord:
-    """Record the first answer and do what it says; raises AlreadyAnsweredError for any other."""
+    """Record the first answer and do what it says; raises AlreadyAnsweredError for any other, and
+    InvalidError for a yes to more than may be given."""
+    if verdict.scope is Reach.TASK:
+        _refuse_scope(approval, verdict)
     answered = replace(
         approval,
         state=(
@@ -141,11 +171,14 @@ def answer(tx: Tx, env: Env, approval: ApprovalRecord, verdict: Verdict) -> Appr
         answered_via=verdict.via,
         note=verdict.note,
         answer=verdict.answer,
+        scope=verdict.scope,
     )
     if not approvals.answer(tx.conn, answered):
         raise already_answered(approvals.find(tx.conn, approval.id) or approval)
     detail: dict[str, Any] = {"by": verdict.by, "via": verdict.via}
     journal.save_approval(tx, answered, f"approval.{answered.state.value}", detail)
+    if verdict.scope is Reach.TASK:
+        _grant(tx, env, answered)
     match approval.kind:
         case ApprovalKind.GATE:
             _answer_gate(tx, env, answered)
@@ -154,6 +187,37 @@ def answer(tx: Tx, env: Env, approval: ApprovalRecord, verdict: Verdict) -> Appr
         case ApprovalKind.TOOL | ApprovalKind.QUESTION:
             _answer_in_flight(tx, env, answered)
     return answered
+
+
+def _refuse_scope(approval: ApprovalRecord, verdict: Verdict) -> None:
+    if verdict.decision is not Decision.APPROVE:
+        raise InvalidError(f"a no is for {approval.code} alone; only a yes can be for all")
+    if (why := grants.why_not(approval)) is not None:
+        raise InvalidError(why)
+
+
+def _grant(tx: Tx, env: Env, approval: ApprovalRecord) -> None:
+    """Keep the yes with its task, and let it answer what already waits there."""
+    task = _task_of(tx, approval)
+    grant = grants.grant_of(approval, by=approval.answered_by or "", now=tx.now)
+    granted = replace(task, grants=grants.with_grant(task, grant), updated_at=tx.now)
+    detail = {"code": grant.code, "what": grant.what, "by": grant.granted_by}
+    journal.save_task(tx, env, task, granted, "task.granted", detail)
+    for other in approvals.pending(tx.conn):
+        if other.id != approval.id and grants.answering(granted, other) is not None:
+            verdict = Verdict(
+                Decision.APPROVE, grant.granted_by, grants.VIA, note=f"y {grant.code} all"
+            )
+            answer(tx, env, other, verdict)
+
+
+def revoke(tx: Tx, env: Env, task: TaskRecord, by: str) -> TaskRecord:
+    """Take back what was allowed for the rest of a task; what was answered stays answered."""
+    if not task.grants:
+        raise ConflictError(f"#{task.id} has no standing yes to take back")
+    detail = {"by": by, "codes": [grant.code for grant in task.grants]}
+    bare = replace(task, grants=(), updated_at=tx.now)
+    return journal.save_task(tx, env, task, bare, "task.revoked", detail)
 
 
 def already_answered(approval: ApprovalRecord) -> AlreadyAnsweredError:

@@ -18,7 +18,7 @@ from common.wire.events import Entity
 from common.wire.messages import Bridge, Message, MessageState
 from common.wire.nodes import AccountState, BreakerState
 from common.wire.tasks import TERMINAL_STATES
-from hubd.domain import money, replies
+from hubd.domain import grants, money, replies
 from hubd.domain.lifecycle import EDGES, Cause, Move, advance
 from hubd.domain.records import (
     AccountRecord,
@@ -138,7 +138,8 @@ def ask_in_chat(tx: Tx, env: Env, approval: ApprovalRecord) -> None:
     """Send a question to the thread it belongs to, or else to the owner's last one."""
     chat = approval.chat or owner_chat(tx)
     if chat is not None:
-        text = replies.question(approval)
+        known = () if approval.task_id is None else approvals.of_task(tx.conn, approval.task_id)
+        text = replies.question(approval, offers_all=grants.is_offered(approval, known))
         queue_text(tx, env, "question", chat, text, task_id=approval.task_id, approval=approval)
 
 

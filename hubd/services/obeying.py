@@ -11,7 +11,16 @@ from hubd.domain import commands, grammar, replies
 from hubd.domain.commands import Command, NodeVerb, Vocabulary
 from hubd.domain.records import TaskRecord
 from hubd.errors import ConflictError, HubError
-from hubd.services import answering, cancelling, journal, looking, nodes, submitting, waiting
+from hubd.services import (
+    answering,
+    asking,
+    cancelling,
+    journal,
+    looking,
+    nodes,
+    submitting,
+    waiting,
+)
 from hubd.services.env import Env
 from hubd.services.submitting import Origin
 from hubd.services.tasks import retry_task
@@ -84,6 +93,8 @@ def _about(text: Text, command: Command) -> Command:
             return commands.Stop(task_id=task_id)
         case commands.Retry(task_id=None):
             return commands.Retry(task_id)
+        case commands.Revoke(task_id=None):
+            return commands.Revoke(task_id)
         case _:
             return command
 
@@ -96,6 +107,8 @@ def _do(tx: Tx, env: Env, text: Text, command: Command) -> Effect:
             return go_on(tx, env, text, command)
         case commands.Answer():
             return answering.answer_text(tx, env, text, command)
+        case commands.Revoke():
+            return _revoke(tx, env, text, command)
         case commands.Look():
             return looking.look(tx, env, text.chat, command)
         case commands.Stop():
@@ -199,6 +212,14 @@ def _stop(tx: Tx, env: Env, text: Text, command: commands.Stop) -> Effect:
         return Effect(task_id=task.id)  # its final reply says so
     word = "stopped" if stopped_task.state in TERMINAL_STATES else "is being stopped"
     return Effect(reply=f"#{task.id} {word}.", task_id=task.id)
+
+
+def _revoke(tx: Tx, env: Env, text: Text, command: commands.Revoke) -> Effect:
+    if command.task_id is None:
+        raise ConflictError("Take back what was allowed for which one? revoke 42.")
+    task = submitting.find_task(tx, command.task_id)
+    asking.revoke(tx, env, task, text.sender)
+    return Effect(reply=f"#{task.id} asks again from now on.", task_id=task.id)
 
 
 def _hold(tx: Tx, text: Text, command: commands.Hold) -> Effect:

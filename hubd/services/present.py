@@ -9,11 +9,11 @@ import msgspec
 
 from common.clock import to_datetime, to_datetime_or_none
 from common.wire.admin import Token
-from common.wire.approvals import Approval
+from common.wire.approvals import Approval, Grant
 from common.wire.messages import Message, MessageState
 from common.wire.nodes import Account, Breaker, Node, NodeStatus
 from common.wire.tasks import Attempt, Task, Usage
-from hubd.domain import money
+from hubd.domain import grants, money
 from hubd.domain.accounts import troubled
 from hubd.domain.dispatch import is_fresh
 from hubd.domain.records import (
@@ -21,6 +21,7 @@ from hubd.domain.records import (
     ApprovalRecord,
     AttemptRecord,
     BreakerRecord,
+    GrantRecord,
     NodeRecord,
     TaskRecord,
 )
@@ -74,6 +75,18 @@ def task(record: TaskRecord) -> Task:
         output_tokens=record.output_tokens,
         cache_read_tokens=record.cache_read_tokens,
         cache_write_tokens=record.cache_write_tokens,
+        grants=[_grant(grant) for grant in record.grants],
+    )
+
+
+def _grant(record: GrantRecord) -> Grant:
+    return Grant(
+        code=record.code,
+        tool=record.tool,
+        what=record.what,
+        covers=record.covers,
+        granted_by=record.granted_by,
+        granted_at=to_datetime(record.granted_at),
     )
 
 
@@ -196,6 +209,9 @@ def approval(record: ApprovalRecord) -> Approval:
         answered_via=record.answered_via,
         note=record.note,
         answer=record.answer,
+        rules=list(record.rules),
+        grantable=grants.why_not(record) is None,
+        scope=record.scope,
     )
 
 

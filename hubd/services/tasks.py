@@ -22,7 +22,7 @@ from hubd.domain.actors import Actor
 from hubd.domain.lifecycle import Cause, Move
 from hubd.domain.records import TaskRecord
 from hubd.errors import ConflictError
-from hubd.services import cancelling, journal, present, submitting, waiting
+from hubd.services import asking, cancelling, journal, present, submitting, waiting
 from hubd.services.env import Env
 from hubd.services.output import OutputFeed
 from hubd.services.submitting import Origin
@@ -123,6 +123,15 @@ class Tasks:
         return await self._database.write(
             lambda tx: retry_task(tx, self._env, task_id, Origin(source="api", by=by.name), key=key)
         )
+
+    async def revoke(self, task_id: int, *, by: Actor) -> Task:
+        """Take back what was allowed for the rest of the task. Raises ConflictError for none."""
+
+        def run(tx: Tx) -> Task:
+            task = submitting.find_task(tx, task_id)
+            return present.task(asking.revoke(tx, self._env, task, by.name))
+
+        return await self._database.write(run)
 
     async def give_up(self, task_id: int, *, by: Actor) -> Task:
         """End a task that needs attention as failed. Raises ConflictError for any other."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from common.wire.approvals import ApprovalKind, ApprovalState, Risk
+from common.wire.approvals import ApprovalKind, ApprovalState, Reach, Risk
 from hubd.domain.records import ApprovalRecord
 from hubd.store.rows import Mapper, unpack
 
@@ -13,19 +13,27 @@ APPROVALS = Mapper(
     ApprovalRecord,
     key="id",
     generated_key=True,
-    fixed=("code", "kind", "summary", "asked_at", "task_id", "ask_id", "tool", "detail", "digest"),
+    fixed=(
+        "code", "kind", "summary", "asked_at", "task_id", "ask_id", "tool", "detail", "digest",
+        "rules",
+    ),
     decode={
         "kind": ApprovalKind,
         "state": ApprovalState,
         "choices": unpack,
         "risk": Risk,
         "delivered": bool,
+        "rules": unpack,
+        "scope": Reach,
     },
-)
+)  # fmt: skip
 
 UPDATE_PENDING = f"{APPROVALS.update} AND state = 'pending'"
 PENDING = "WHERE state = 'pending' ORDER BY id"
-RECENT_CODES = "SELECT code FROM approvals ORDER BY id DESC LIMIT 100"
+# Nobody was shown the code of what a grant answered.
+RECENT_CODES = (
+    "SELECT code FROM approvals WHERE answered_via IS NOT 'grant' ORDER BY id DESC LIMIT 100"
+)
 PENDING_CODES = "SELECT code FROM approvals WHERE state = 'pending'"
 DELIVERED = "UPDATE approvals SET delivered = 1 WHERE id = :id"
 

@@ -30,7 +30,8 @@ def unpack(text: str) -> tuple[str, ...]:
 
 class Mapper(Generic[R]):
     """The statements for one table. `decode` turns a column's value into the field's; a field
-    decoded by `unpack` is packed on the way in. `fixed` columns never change after the insert.
+    decoded by `unpack` is packed on the way in, and `encode` says so for any other. `fixed`
+    columns never change after the insert.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Mapper(Generic[R]):
         *,
         key: str,
         decode: Mapping[str, Callable[[Any], Any]],
+        encode: Mapping[str, Callable[[Any], Any]] | None = None,
         fixed: Iterable[str] = (),
         derived: Iterable[str] = (),
         generated_key: bool = False,
@@ -47,7 +49,8 @@ class Mapper(Generic[R]):
         self.record = record
         self.columns = tuple(field.name for field in dataclasses.fields(record))
         self._decoders = [(self.columns.index(name), fn) for name, fn in decode.items()]
-        self._packed = tuple(name for name, fn in decode.items() if fn is unpack)
+        packed = {name: pack for name, fn in decode.items() if fn is unpack}
+        self._encoders: dict[str, Callable[[Any], Any]] = packed | dict(encode or {})
         never = {key, *fixed}
         inserted = [
             name for name in (*self.columns, *derived) if not (generated_key and name == key)
@@ -65,8 +68,8 @@ class Mapper(Generic[R]):
 
     def values(self, record: R) -> dict[str, Any]:
         values = {name: getattr(record, name) for name in self.columns}
-        for name in self._packed:
-            values[name] = pack(values[name])
+        for name, encode in self._encoders.items():
+            values[name] = encode(values[name])
         return values
 
     def load(self, row: tuple[Any, ...]) -> R:

@@ -8,12 +8,23 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from common.model_class import model_class
 from common.wire.tasks import LIVE_STATES, OnLost, Outcome, Priority, TaskState
 from hubd.domain.dispatch import RANK, Lane
-from hubd.domain.records import TaskRecord
+from hubd.domain.records import GrantRecord, TaskRecord
 from hubd.errors import ForbiddenTransitionError
 from hubd.store.rows import Mapper, unpack
+
+
+def _unpack_grants(text: str) -> tuple[GrantRecord, ...]:
+    return msgspec.json.decode(text, type=tuple[GrantRecord, ...]) if text != "[]" else ()
+
+
+def _pack_grants(grants: tuple[GrantRecord, ...]) -> str:
+    return msgspec.json.encode(grants).decode()
+
 
 TASKS = Mapper(
     "tasks",
@@ -35,7 +46,9 @@ TASKS = Mapper(
         "sticky": bool,
         "cancel_requested": bool,
         "cancel_raced": bool,
+        "grants": _unpack_grants,
     },
+    encode={"grants": _pack_grants},
 )  # fmt: skip
 
 UPDATE_IF = (

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from common.clock import to_datetime
 from common.wire.admin import SetHold
-from common.wire.approvals import AnswerApproval, ApprovalState, Decision, Risk
+from common.wire.approvals import AnswerApproval, Approval, ApprovalState, Decision, Reach, Risk
 from common.wire.messages import ClaimOutbox, OutboxOutcome
 from common.wire.nodes import AccountState, Ask, BreakerState, DrainNode, Lease, UsageSoFar
 from common.wire.tasks import LIVE_STATES, OnLost, Outcome, Priority, TaskState
@@ -33,6 +33,7 @@ from hubd.errors import (
     ForbiddenError,
     HubError,
     IdempotencyMismatchError,
+    InvalidError,
 )
 from hubd.store import nodes as node_store
 from tests.unit.hubd.hub import (
@@ -321,8 +322,8 @@ class HubMachine(RuleBasedStateMachine):
         self.check()
 
     @precondition(lambda self: self.oracle.seen.approvals)
-    @rule(number=picks, yes=st.booleans(), newest=st.booleans())
-    def answer(self, number: int, yes: bool, newest: bool) -> None:
+    @rule(number=picks, yes=st.booleans(), newest=st.booleans(), for_all=st.booleans())
+    def answer(self, number: int, yes: bool, newest: bool, for_all: bool) -> None:
         everything = sorted(self.oracle.seen.approvals.values(), key=lambda a: a.id)
         approval = everything[-1] if newest else self.pick(everything, number)
         assert approval is not None
@@ -330,11 +331,17 @@ class HubMachine(RuleBasedStateMachine):
             (a for a in self.oracle.seen.approvals.values() if a.code == approval.code),
             key=lambda a: a.id,
         )
-        request = AnswerApproval(decision=Decision.APPROVE if yes else Decision.DENY)
+        request = AnswerApproval(
+            decision=Decision.APPROVE if yes else Decision.DENY,
+            scope=Reach.TASK if for_all else Reach.ONCE,
+        )
         reply = self.attempted(
             self.hub.services.approvals.answer(approval.code, request, by=OPERATOR)
         )
-        if current.state is ApprovalState.PENDING:
+        may_be_for_all = yes and current.kind.value == "tool" and current.risk is not Risk.HIGH
+        if current.state is ApprovalState.PENDING and for_all and not may_be_for_all:
+            assert isinstance(reply, InvalidError), "I24: a yes for all that there cannot be"
+        elif current.state is ApprovalState.PENDING:
             assert not isinstance(reply, HubError), f"I12: the first answer was refused: {reply}"
         else:
             assert isinstance(reply, AlreadyAnsweredError), "I12: a second answer was taken"
@@ -625,8 +632,8 @@ class HubMachine(RuleBasedStateMachine):
             assert (fence in reply.kill) == ends, "the wrong attempt is killed"
 
     @precondition(lambda self: self.tasks(TaskState.RUNNING))
-    @rule(number=picks, same=st.booleans(), risky=st.booleans())
-    def ask(self, number: int, same: bool, risky: bool) -> None:
+    @rule(number=picks, same=st.booleans(), risky=st.booleans(), ruled=st.booleans())
+    def ask(self, number: int, same: bool, risky: bool, ruled: bool) -> None:
         task = self.pick(self.tasks(TaskState.RUNNING), number)
         assert task is not None
         assert task.fence is not None
@@ -639,6 +646,7 @@ class HubMachine(RuleBasedStateMachine):
             detail="rm -rf build" if risky else "make",
             tool="Bash",
             ask_id=f"ask-{self.asks}" if not (same and codes) else f"ask-of-{task.fence}",
+            rules=["Bash(make *)"] if ruled else [],
         )
         approval = self.do(
             self.hub.services.attempts.ask(task.fence, request, by=node_actor(task.node or ""))
@@ -697,6 +705,45 @@ class HubMachine(RuleBasedStateMachine):
         self.do(self.hub.services.nodes.resume(name, by=OPERATOR))
         self.attempted(self.hub.services.nodes.resume_account(ACCOUNT, by=OPERATOR))
         self._beat(name)
+
+    def _asked(self, task: TaskRecord, *, risky: bool = False) -> Approval:
+        self.asks += 1
+        request = Ask(
+            kind="tool",
+            summary="Bash",
+            detail="rm -rf build" if risky else f"make {self.asks}",
+            tool="Bash",
+            ask_id=f"ask-{self.asks}",
+            rules=["Bash(make *)"],
+        )
+        by = node_actor(task.node or "")
+        approval = self.do(self.hub.services.attempts.ask(task.fence or 0, request, by=by))
+        self.asked.setdefault(task.fence or 0, []).append(approval.code)
+        self.check()
+        return approval
+
+    @precondition(lambda self: self.tasks(TaskState.RUNNING))
+    @rule(number=picks, taken_back=st.booleans())
+    def a_yes_for_the_rest_of_the_task(self, number: int, taken_back: bool) -> None:
+        """It answers the task's own like questions, no other task's, and none of high risk."""
+        running = self.tasks(TaskState.RUNNING)
+        task = self.pick(running, number)
+        assert task is not None
+        first = self._asked(task)
+        if first.state is ApprovalState.PENDING:
+            request = AnswerApproval(decision=Decision.APPROVE, scope=Reach.TASK)
+            self.do(self.hub.services.approvals.answer(first.code, request, by=OPERATOR))
+            self.check()
+        assert self._asked(task).state is ApprovalState.APPROVED, "I24: asked again"
+        assert self._asked(task, risky=True).state is ApprovalState.PENDING, "I24: high risk"
+        for other in running:
+            if other.id != task.id and not self.oracle.seen.tasks[other.id].grants:
+                asked = self._asked(other)
+                assert asked.state is ApprovalState.PENDING, "I24: another task's yes"
+        if taken_back:
+            self.do(self.hub.services.tasks.revoke(task.id, by=OPERATOR))
+            self.check()
+            assert self._asked(task).state is ApprovalState.PENDING, "I24: it was taken back"
 
     @rule(name=node_names, outcome=st.sampled_from(STREAKS))
     def streak(self, name: str, outcome: str) -> None:
@@ -868,10 +915,10 @@ class HubMachine(RuleBasedStateMachine):
         for lease in self._claim(name, 1):
             self._start(lease.fence)
             self.check()
-            self.ask(self._place(lease.fence, self.tasks(TaskState.RUNNING)), False, False)
+            self.ask(self._place(lease.fence, self.tasks(TaskState.RUNNING)), False, False, False)
             asked = [t for t in self.tasks(TaskState.RUNNING) if t.fence in self.asked]
             self.park(self._place(lease.fence, asked))
-            self.answer(0, True, True)
+            self.answer(0, True, True, False)
         self.claim_start(name)
         self.go_silent(False, True)
 
@@ -895,7 +942,7 @@ class HubMachine(RuleBasedStateMachine):
         for name in NODES:
             self._make_ready(name)
         self.submit(True, None, Priority.HIGH, False, False)
-        self.answer(0, True, True)
+        self.answer(0, True, True, False)
         gated = [
             t for t in self.tasks(TaskState.QUEUED)
             if any(

@@ -15,7 +15,7 @@ import pytest
 
 from common.wire.nodes import BreakerState
 from common.wire.tasks import LIVE_STATES, Outcome, TaskState
-from hubd.domain import accounts, breaker, dispatch, leases, lifecycle, money, retry
+from hubd.domain import accounts, breaker, dispatch, grants, leases, lifecycle, money, retry
 from hubd.domain import approvals as rules
 from hubd.domain.lifecycle import Move
 from hubd.services import (
@@ -336,6 +336,46 @@ def a_lease_leaves_no_event(patch: Patch) -> None:
         return None if type_ == "task.leased" else real(self, type_, *args, **more)
 
     patch.setattr(Tx, "emit", emit)
+
+
+@mutant
+def a_yes_for_all_serves_every_task(patch: Patch) -> None:
+    every: list[Any] = []
+
+    def answering(task: Any, approval: Any) -> Any:
+        wanted = grants.covers(approval)
+        for other in every:
+            if other.covers == wanted and grants.why_not(approval) is None:
+                return other
+        return None
+
+    real = grants.grant_of
+
+    def grant_of(*args: Any, **more: Any) -> Any:
+        every.append(real(*args, **more))
+        return every[-1]
+
+    patch.setattr(grants, "answering", answering)
+    patch.setattr(grants, "grant_of", grant_of)
+
+
+@mutant
+def a_yes_for_all_covers_high_risk(patch: Patch) -> None:
+    def answering(task: Any, approval: Any) -> Any:
+        wanted = grants.covers(approval)
+        return next((grant for grant in task.grants if grant.covers == wanted), None)
+
+    patch.setattr(grants, "answering", answering)
+
+
+@mutant
+def a_yes_for_all_is_given_to_high_risk(patch: Patch) -> None:
+    patch.setattr(grants, "why_not", lambda _: None)
+
+
+@mutant
+def a_yes_for_all_cannot_be_taken_back(patch: Patch) -> None:
+    patch.setattr(asking, "revoke", lambda tx, env, task, by: task)
 
 
 @mutant

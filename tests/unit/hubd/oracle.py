@@ -102,6 +102,7 @@ class Oracle:
         self._one_probe(now_is)
         self._gates_held(was, now_is)
         self._answers_stay(was, now_is)
+        self._grants_held(was, now_is)
         self._poison_stops(now_is)
         self._live_means_held(now_is)
         self._sent_once(was, now_is)
@@ -204,6 +205,28 @@ class Oracle:
                 assert after.answered_by, "I12: nobody answered"
                 assert after.answered_at, "I12: at no time"
                 assert after.answered_via, "I12: from nowhere"
+
+    def _grants_held(self, was: Seen, now_is: Seen) -> None:
+        """A yes for the rest of a task is a person's, for that task, and for nothing risky."""
+        given = {
+            (a.task_id, a.tool, a.rules or a.detail, a.code)
+            for a in now_is.approvals.values()
+            if a.scope == "task" and a.state.value == "approved" and a.answered_via != "grant"
+        }
+        whose = {(task_id, tool, what) for task_id, tool, what, _ in given}
+        codes = {(task_id, code) for task_id, _, _, code in given}
+        for task in now_is.tasks.values():
+            for grant in task.grants:
+                assert (task.id, grant.code) in codes, "I24: a standing yes that nobody gave"
+        for approval_id in set(now_is.approvals) - set(was.approvals):
+            new = now_is.approvals[approval_id]
+            if new.answered_via == "grant":
+                assert (new.task_id, new.tool, new.rules or new.detail) in whose, (
+                    "I24: answered by the yes to something else"
+                )
+                assert new.risk.value != "high", "I24: high risk without a person"
+                assert "rm -rf" not in new.detail, "I24: high risk without a person"
+                assert was.tasks[new.task_id or 0].grants, "I24: answered by what was taken back"
 
     def _breakers_have_reason(self, was: Seen, now_is: Seen) -> None:
         for node, breaker in now_is.breakers.items():

@@ -280,3 +280,8 @@ def test_the_epoch_goes_on_only_where_the_database_is_at_or_past_its_marks(
     here: epoch.Marks, noted: epoch.Marks | None, expected: int
 ) -> None:
     assert epoch.next_epoch(here, noted) == expected
+
+
+def test_every_migration_has_a_number_of_its_own_and_none_is_left_out() -> None:
+    numbers = [number for number, _ in migrate.migrations()]
+    assert numbers == list(range(1, len(numbers) + 1))

@@ -68,6 +68,7 @@ def test_conflicts_are_told_where_they_happen_and_nowhere_else(document: dict[st
         "POST /v1/tasks",
         "POST /v1/tasks/{task_id}/cancel",
         "POST /v1/tasks/{task_id}/retry",
+        "POST /v1/tasks/{task_id}/revoke",
         "POST /v1/nodes/{name}/heartbeat",
         "POST /v1/nodes/{name}/claim",
         "POST /v1/attempts/{fence}/output",

@@ -70,5 +70,5 @@ UPDATE days SET
     cache_write_tokens =
         (SELECT coalesce(sum(c.cache_write_tokens), 0) FROM costs c WHERE c.day = days.day);
 
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 COMMIT;
