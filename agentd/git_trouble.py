@@ -67,6 +67,12 @@ _TABLE: tuple[tuple[str, Whose, str], ...] = (
         "Run git submodule update --init --recursive in the project's own folder, and retry.",
     ),
     (
+        r"promisor remote|could not read from remote repository|could not resolve host"
+        r"|unable to access|early eof|the remote end hung up",
+        Whose.OWNER,
+        "What it needs must be fetched: can the project's remote be reached from this machine?",
+    ),
+    (
         r"already checked out|already used by worktree|already exists|is not a valid branch name",
         Whose.OWNER,
         "Remove what stands in its place (git worktree prune, git branch -d).",

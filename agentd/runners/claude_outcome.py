@@ -6,6 +6,7 @@ the subtype alone says nothing.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from agentd.runners.blame import Blame, whom
@@ -35,7 +36,16 @@ _BY_TERMINAL_REASON = {
     "blocking_limit": Outcome.PERMANENT,
 }
 
-_LOGIN_WORDS = ("/login", "not logged in", "invalid api key", "oauth token")
+_LOGIN_WORDS = (
+    "/login",
+    "not logged in",
+    "invalid api key",
+    "oauth token",
+    "keychain",  # locked, or not to be opened from a session without a screen
+    "user interaction is not allowed",
+)
+
+_NO_ACCESS_TO_MODEL = re.compile(r"access to (?:the )?(?:model|claude[- ]|opus|sonnet|haiku)", re.I)
 
 
 def classify(fold: Fold, end: Exit) -> Ended:
@@ -126,6 +136,8 @@ def _api_failure(fold: Fold, result: dict[str, Any]) -> tuple[Outcome, str]:
     if reason in _BY_TERMINAL_REASON:
         return _BY_TERMINAL_REASON[reason], said
     named = str(fold.errors[-1].get("error")) if fold.errors else ""
+    if result.get("api_error_status") == 403 and _NO_ACCESS_TO_MODEL.search(said):
+        return Outcome.PERMANENT, f"{said} Choose another model."
     if named in _BY_ERROR:
         return _BY_ERROR[named], said
     return _by_status(result.get("api_error_status")), said

@@ -92,7 +92,8 @@ def _account_of(node: NodeStatus, now: float) -> str:
         what = "needs a login" if trouble.state is AccountState.BLOCKED else "paused"
         of = f"{trouble.model} " if trouble.model else ""
         left = 0.0 if trouble.paused_until is None else to_epoch(trouble.paused_until) - now
-        parts.append(f"{of}{what}" + (f" for {span(left)}" if left > 0 else ""))
+        here = " here" if trouble.node else ""
+        parts.append(f"{of}{what}{here}" + (f" for {span(left)}" if left > 0 else ""))
     return ", ".join(parts)
 
 

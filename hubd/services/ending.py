@@ -19,7 +19,7 @@ from hubd.domain.records import AccountRecord, AttemptRecord, NodeRecord, TaskRe
 from hubd.errors import ConflictError, ForbiddenError, InvalidError
 from hubd.services import asking, booking, journal
 from hubd.services.env import Env
-from hubd.store import approvals, attempts, nodes, tasks
+from hubd.store import approvals, attempts, nodes, output, tasks
 from hubd.store import money as money_store
 from hubd.store.transaction import Tx
 
@@ -92,14 +92,15 @@ def _finish(
         outcome,
         now=tx.now,
         max_attempts=env.config.hub.max_attempts,
-        account_until=account.paused_until if account and outcome in PAUSING else None,
+        account_until=_account_until(account) if outcome in PAUSING else None,
         rng=env.rng,
         final=request.final,
     )
     if request.text:
         tasks.set_result(tx.conn, task.id, request.text)
     changes = _task_changes(tx, task, attempt, request) | fate.changes
-    changes |= _wait_changes(task, fate.move, outcome, account)
+    worked = outcome in PAUSING and output.used_tool(tx.conn, attempt.fence)
+    changes |= _wait_changes(task, fate.move, outcome, account, worked=worked)
     detail = {"outcome": request.outcome, "node": attempt.node, "fence": attempt.fence}
     journal.move_task(tx, env, task, fate.move, Cause.NODE, detail=detail, **changes)
 
@@ -130,12 +131,15 @@ def must_stay(task: TaskRecord) -> bool:
 
 
 def _wait_changes(
-    task: TaskRecord, move: Move, outcome: Outcome, account: AccountRecord | None
+    task: TaskRecord, move: Move, outcome: Outcome, account: AccountRecord | None, *, worked: bool
 ) -> dict[str, Any]:
-    """What a task that goes back to the queue waits for."""
+    """What a task that goes back to the queue waits for. `worked`: something was done."""
     if move is Move.GIVE_BACK and outcome in PAUSING and account is not None:
-        # Another machine of a login that is lost on this one may be at work already.
-        stays = account.node is None or must_stay(task)
+        stays = True
+        if outcome is Outcome.NEEDS_LOGIN or account.node is not None:
+            # Another machine may take it. One that had done something waits for its own machine's
+            # first try, which a renewed token passes; after that it is not worth more waiting.
+            stays = must_stay(task) or (worked and account.pauses <= 1)
         reason = f"{accounts.title(account)}: {account.reason}"
         return {"wait_reason": reason, "sticky": stays}
     if move in (Move.BACK_OFF, Move.GIVE_BACK, Move.LOST):
@@ -143,6 +147,11 @@ def _wait_changes(
         reason = words.get(outcome, f"was {outcome.value}")
         return {"wait_reason": reason, "sticky": must_stay(task)}
     return {}
+
+
+def _account_until(account: AccountRecord | None) -> float | None:
+    """When a refused task may run again; trouble of one machine names no time for the others."""
+    return account.paused_until if account is not None and account.node is None else None
 
 
 def _park(

@@ -16,6 +16,10 @@ SELECT o.fence, o.n, o.item FROM output o JOIN attempts a ON a.fence = o.fence
 WHERE a.task_id = :task_id AND (o.fence > :fence OR (o.fence = :fence AND o.n > :n))
 ORDER BY o.fence, o.n LIMIT :limit
 """
+USED_TOOL = """
+SELECT 1 FROM output WHERE fence = :fence AND instr(item, CAST('"kind":"tool_start"' AS BLOB)) > 0
+LIMIT 1
+"""
 FORGET = """
 DELETE FROM output WHERE at < :at AND fence IN
     (SELECT fence FROM attempts WHERE ended_at IS NOT NULL AND ended_at < :at)
@@ -39,6 +43,11 @@ def append(
             {"fence": fence, "n": first + offset, "at": at, "item": msgspec.json.encode(item)},
         ).rowcount
     return added
+
+
+def used_tool(conn: sqlite3.Connection, fence: int) -> bool:
+    """Whether an attempt did something, so that its session and folder are worth waiting for."""
+    return bool(conn.execute(USED_TOOL, {"fence": fence}).fetchall())
 
 
 def of_task(

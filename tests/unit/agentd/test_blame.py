@@ -98,3 +98,30 @@ def test_a_program_of_ones_own_names_the_model_a_limit_is_about() -> None:
     list(fold.take(b'{"mesh": "limit", "resets_at": 1790000000, "model": "claude-opus-5-5"}'))
     ended = fold.ended(Exit(returncode=1))
     assert (ended.outcome, ended.limited_model) == (LIMIT, "opus")
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "expected"),
+    [
+        ("Your account does not have access to claude-opus-5-5.", 403, Outcome.PERMANENT),
+        ("You do not have access to the model opus.", 403, Outcome.PERMANENT),
+        ("Your account does not have access.", 403, LOGIN),
+        ("model: claude-nope", 404, Outcome.PERMANENT),
+    ],
+)
+def test_a_model_one_may_not_use_is_the_tasks_and_no_lost_login(
+    said: str, status: int, expected: Outcome
+) -> None:
+    fold = Fold()
+    fold.take(
+        {"type": "result", "subtype": "success", "is_error": True, "result": said,
+         "api_error_status": status}
+    )  # fmt: skip
+    assert classify(fold, Exit(returncode=1)).outcome is expected
+
+
+def test_a_locked_keychain_is_a_lost_login_of_this_machine() -> None:
+    """`one_mac_logged_out`, said by a CLI that never came to its first line."""
+    stderr = "Error: keychain cannot be read: User interaction is not allowed."
+    ended = classify(Fold(), Exit(returncode=1, stderr=stderr))
+    assert (ended.outcome, ended.scope) == (LOGIN, Scope.NODE)

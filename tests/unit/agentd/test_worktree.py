@@ -373,6 +373,8 @@ async def test_a_lock_that_stays_is_named_with_what_to_do(
         ("fatal: detected dubious ownership in repository at '/r'", Whose.OWNER),
         ("error: insufficient permission for adding an object", Whose.OWNER),
         ("fatal: transport 'file' not allowed", Whose.OWNER),
+        ("fatal: could not fetch 1a2b from promisor remote", Whose.OWNER),
+        ("fatal: unable to access 'https://h/x/': Could not resolve host: h", Whose.OWNER),
         ("error: object file .git/objects/aa is empty", Whose.OWNER),
         ("fatal: write error: No space left on device", Whose.NODE),
         ("something nobody has seen before", Whose.NODE),

@@ -24,6 +24,7 @@ from common.wire.nodes import (
     OutputItem,
     OutputKind,
     PostOutput,
+    Scope,
 )
 from common.wire.tasks import OnLost, Outcome, TaskState, Usage
 from hubd.domain.prices import estimate_usd
@@ -414,6 +415,33 @@ async def test_a_login_lost_on_one_node_is_told_once_and_the_task_runs_elsewhere
     await hub.start(probe.fence, "rex")
     await hub.result(probe.fence, "rex")
     assert len(await hub.claim("rex")) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "more"), [("needs_login", {}), ("provider_busy", {"scope": Scope.NODE})]
+)
+async def test_work_in_progress_waits_for_its_own_nodes_first_try_and_no_longer(
+    hub: Hub, outcome: str, more: dict[str, Any]
+) -> None:
+    """`token_rotated` with a second Mac: half-done work is not begun again elsewhere at once."""
+    await hub.node("rex", account="main")
+    await hub.submit()
+    (lease,) = await hub.claim("rex")
+    await hub.start(lease.fence, "rex", session_id="s-1")
+    tool = PostOutput(first=0, items=[OutputItem(kind=OutputKind.TOOL_START, tool="Edit")])
+    await hub.services.attempts.output(lease.fence, tool, by=node_actor("rex"))
+    await hub.result(lease.fence, "rex", outcome, error="401", **more)
+    await hub.node("archon", account="main")
+    assert await hub.claim("archon") == []
+    hub.clock.advance(80)
+    await hub.beat("rex")
+    (again,) = await hub.claim("rex")
+    assert again.task.session_id == "s-1"
+    await hub.start(again.fence, "rex", session_id="s-1")
+    await hub.services.attempts.output(again.fence, tool, by=node_actor("rex"))
+    await hub.result(again.fence, "rex", outcome, error="401", **more)
+    await hub.beat("archon")
+    assert len(await hub.claim("archon")) == 1
 
 
 async def test_a_resumed_account_frees_what_waited_for_its_reset(hub: Hub) -> None:
