@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from common.claude_settings import OwnerSettings
 from common.config import Config
 from common.paths import MeshPaths
+from common.sandbox import Ability
 from common.wire.events import Snapshot
 from common.wire.messages import BridgeProblem
 
@@ -152,6 +154,17 @@ class Claude:
     logged_in: bool | None = None
     method: str = ""
     said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """`setting`: `agent.sandbox`; `file`: the owner's Claude settings and `owner` what they say."""
+
+    setting: str
+    ability: Ability
+    file: Path
+    owner: OwnerSettings
+    sources: str = "user"
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ _DISK = machine_probes.disk
 _DAEMONS = daemon_probes.daemons
 _HUB = hub_probes.hub
 _CLAUDE = tool_probes.claude
+_CONFINEMENT = tool_probes.confinement
 _MESSAGES = tool_probes.messages
 
 CHECKS = (
@@ -110,6 +111,20 @@ CHECKS = (
     ),
     Check(
         "claude-login", "Claude Code is logged in", _f(on_tools.claude_login), _CLAUDE, _claude_here
+    ),
+    Check(
+        "sandbox",
+        "tasks' commands are confined",
+        _f(on_tools.sandbox),
+        _CONFINEMENT,
+        _claude_here,
+    ),
+    Check(
+        "claude-settings",
+        "your own Claude settings leave the questions",
+        _f(on_tools.claude_settings),
+        _CONFINEMENT,
+        _claude_here,
     ),
     Check(
         "chat-db",

@@ -7,6 +7,7 @@ from cli.doctor.facts import (
     Automation,
     Backups,
     Claude,
+    Confinement,
     Daemons,
     Exposure,
     Here,
@@ -53,6 +54,36 @@ def claude_login(facts: Claude) -> Verdict:
     if not facts.logged_in:
         return fail("Claude Code is not logged in", f"{facts.path} auth login")
     return ok(f"Claude Code is logged in ({facts.method or 'unknown method'})")
+
+
+def sandbox(facts: Confinement) -> Verdict:
+    """Are the commands of a task confined, as far as this machine can?"""
+    if facts.setting == "off":
+        return warn(
+            "tasks' commands run with your rights: agent.sandbox is off",
+            'set agent.sandbox = "auto" in mesh.toml, then: mesh restart agentd',
+        )
+    if facts.ability.usable:
+        return ok("tasks' commands run in Claude's sandbox")
+    remedy = facts.ability.remedy.removeprefix("Run: ") or 'set agent.sandbox = "off" in mesh.toml'
+    if facts.setting == "on":
+        return fail(f"no work is taken: agent.sandbox is on, and {facts.ability.why}", remedy)
+    return warn(f"tasks' commands run with your rights: {facts.ability.why}", remedy)
+
+
+def claude_settings(facts: Confinement) -> Verdict:
+    """Do your own Claude settings count, and would they silence the questions?"""
+    if facts.sources == "none":
+        return ok("your own Claude settings are not read (agent.setting_sources)")
+    if not facts.owner.too_wide:
+        return ok("your own Claude settings count, a repository's do not")
+    found = ", ".join(facts.owner.too_wide)
+    if facts.sources == "user-anyway":
+        return warn(f"{facts.file} lets tasks act unasked: {found}", f"edit {facts.file}")
+    return warn(
+        f"{facts.file} is not used for tasks, because it allows everything: {found}",
+        f"edit {facts.file}",
+    )
 
 
 def _said(text: str) -> str:

@@ -19,6 +19,7 @@ from cli.doctor.facts import (
     Automation,
     Backups,
     Claude,
+    Confinement,
     Exposure,
     Here,
     Messages,
@@ -28,7 +29,9 @@ from cli.doctor.probes.machine import TOOL_S
 from cli.parent.plan import AGENTD
 from cli.parent.record import read_record
 from cli.programs import program
+from common.claude_settings import read_owner_settings, settings_file
 from common.config import Config
+from common.sandbox import probe_sandbox
 from common.wire.messages import BridgeProblem
 
 PASSED_ON = ("HOME", "PATH", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME", "SHELL", "TZ")
@@ -97,6 +100,20 @@ def claude(here: Here) -> Claude:
     except OSError as error:
         return Claude(agent.claude, path, said=error.strerror or str(error))
     return Claude(agent.claude, path, version, logged_in, method, why)
+
+
+def confinement(here: Here) -> Confinement:
+    agent = (here.config or Config()).agent
+    env = {**here.env, **agent.env}
+    ability = probe_sandbox(env)
+    sandboxed = ability.usable and agent.sandbox != "off"
+    return Confinement(
+        agent.sandbox,
+        ability,
+        settings_file(env),
+        read_owner_settings(env, sandboxed=sandboxed),
+        agent.setting_sources,
+    )
 
 
 def _login(done: _Done) -> tuple[bool | None, str, str]:

@@ -17,6 +17,7 @@ from cli.doctor.facts import (
     Automation,
     Backups,
     Claude,
+    Confinement,
     Daemons,
     Disk,
     Exposure,
@@ -35,8 +36,10 @@ from cli.doctor.facts import (
 from cli.doctor.finding import Mark, Verdict
 from cli.doctor.fleet import examine_nodes
 from cli.doctor.table import CHECKS
+from common.claude_settings import OwnerSettings
 from common.config import AgentConfig, BridgeConfig, Config, HubConfig
 from common.paths import MeshPaths
+from common.sandbox import Ability
 from common.version import VERSION
 from common.wire.admin import Hold, Spend
 from common.wire.events import HubInfo, Snapshot
@@ -95,6 +98,13 @@ def wrong(*, fixable: bool = True) -> WrongMode:
 
 
 PYTHON = Interpreter((3, 12, 4), (3, 51, 3), "/usr/bin/python3")
+NO_BUBBLEWRAP = Ability(
+    False, "bubblewrap is not installed", "Run: sudo apt install bubblewrap socat"
+)
+WIDE = OwnerSettings(too_wide=("permissions.allow: Bash",))
+CONFINED = Confinement(
+    "auto", Ability(True), Path("/home/me/.claude/settings.json"), OwnerSettings()
+)
 CLAUDE = Claude("claude", "/bin/claude", (2, 1, 330), True, "oauth")
 FULL_ACCESS = BridgeProblem(
     id="full_disk_access", text="macOS does not let …", remedy="Switch on Ghostty."
@@ -129,6 +139,9 @@ SOUND: list[tuple[str, Callable[[], Verdict]]] = [
     ("node", lambda: mesh.own_node(here(agent=AgentConfig(name="Rex")), hub(nodes=[node()]))),
     ("claude", lambda: tools.claude(CLAUDE)),
     ("claude-login", lambda: tools.claude_login(CLAUDE)),
+    ("sandbox", lambda: tools.sandbox(CONFINED)),
+    ("claude-settings", lambda: tools.claude_settings(CONFINED)),
+    ("claude-settings none", lambda: tools.claude_settings(replace(CONFINED, sources="none"))),
     ("chat-db", lambda: tools.chat_db(Messages())),
     ("handles", lambda: tools.handles(Messages())),
     ("exposure", lambda: tools.exposure(Exposure(readable=False, started_here=True))),
@@ -403,6 +416,41 @@ FAULTS: list[Case] = [
         Mark.FAIL,
         "not logged in",
         "/bin/claude auth login",
+    ),
+    (
+        "sandbox",
+        lambda: tools.sandbox(replace(CONFINED, ability=NO_BUBBLEWRAP)),
+        Mark.WARN,
+        "with your rights: bubblewrap is not installed",
+        "sudo apt install bubblewrap socat",
+    ),
+    (
+        "sandbox on",
+        lambda: tools.sandbox(replace(CONFINED, setting="on", ability=NO_BUBBLEWRAP)),
+        Mark.FAIL,
+        "no work is taken",
+        "sudo apt install bubblewrap socat",
+    ),
+    (
+        "sandbox off",
+        lambda: tools.sandbox(replace(CONFINED, setting="off")),
+        Mark.WARN,
+        "agent.sandbox is off",
+        'agent.sandbox = "auto"',
+    ),
+    (
+        "claude-settings",
+        lambda: tools.claude_settings(replace(CONFINED, owner=WIDE)),
+        Mark.WARN,
+        "is not used for tasks, because it allows everything: permissions.allow: Bash",
+        "edit /home/me/.claude/settings.json",
+    ),
+    (
+        "claude-settings anyway",
+        lambda: tools.claude_settings(replace(CONFINED, owner=WIDE, sources="user-anyway")),
+        Mark.WARN,
+        "lets tasks act unasked",
+        "edit /home/me/.claude/settings.json",
     ),
     (
         "claude-login unclear",
