@@ -47,7 +47,7 @@ from common.client import HubError, HubUnreachableError
 from common.clock import to_datetime
 from common.supervise import Backoff
 from common.wire.nodes import AnswerOrder, Lease, PostResult, StartAttempt
-from common.wire.tasks import Outcome
+from common.wire.tasks import Cap, Outcome
 from common.wire.usage import Usage
 
 logger = logging.getLogger(__name__)
@@ -338,13 +338,16 @@ class Attempt:
 
     def _result(self, ended: Ended) -> PostResult:
         outcome, error, stop = ended.outcome, ended.error, self._order.stop
-        final = ended.final
+        final, capped = ended.final, ended.capped
         if ended.unfit:
             self._means.fitness.note(UnfitError(error or "its program cannot be run"))
         # A run that had ended by itself before the order reached it tells its own truth.
         if stop is not None and outcome not in (Outcome.OK, Outcome.PROVIDER_LIMIT):
             outcome, error = OUTCOMES[stop.reason], stop.detail or error
-            final = stop.reason is Reason.TIMED_OUT
+            # The task's own time is its owner's word; this node's is only a limit of ours.
+            timed_out = stop.reason is Reason.TIMED_OUT
+            final = timed_out and self.lease.task.timeout_s is not None
+            capped = Cap.TIME if timed_out and not final else None
         return PostResult(
             outcome=outcome,
             text=ended.text,
@@ -357,6 +360,7 @@ class Attempt:
             limited_model=ended.limited_model,
             partial=ended.partial,
             final=final,
+            capped=capped,
             runner=self._means.runner.name,
             approval_code=stop.code if stop and outcome is Outcome.PARKED else None,
         )

@@ -87,6 +87,14 @@ def retry(task: Task, key: str) -> Order:
     return Order(task_ref(task.id), f"retrying #{task.id}", call)
 
 
+def move(task: Task, key: str) -> Order:
+    async def call(calls: Calls) -> str:
+        moved = await calls.retry(task.id, idempotency_key=key, elsewhere=True)
+        return f"#{moved.id} {moved.wait_reason or 'moves'}"
+
+    return Order(task_ref(task.id), f"moving #{task.id}", call)
+
+
 def drain(node: Node, note: str | None) -> Order:
     async def call(calls: Calls) -> str:
         await calls.drain(node.name, DrainNode(note=note))

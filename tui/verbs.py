@@ -11,7 +11,7 @@ from textual.worker import Worker, get_current_worker
 
 from common.wire.approvals import Approval, ApprovalKind, Decision, Risk
 from common.wire.nodes import Account, AccountState, BreakerState, Node
-from common.wire.tasks import LIVE_STATES, TERMINAL_STATES, Task
+from common.wire.tasks import LIVE_STATES, TERMINAL_STATES, Task, TaskState
 from tui import orders, themes
 from tui.control import Control
 from tui.gate import TOGETHER
@@ -21,6 +21,7 @@ from tui.state import confirmations
 from tui.state.needs import needs
 from tui.state.nodes import account_troubles
 from tui.state.store import Ref
+from tui.state.tasks import may_move, waits_for_node
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -60,6 +61,8 @@ class Verbs:
             found |= {"cancel", "why"}
         if any(task.state in TERMINAL_STATES for task in tasks):
             found |= {"retry", "continue"}
+        elif len(tasks) == 1 and waits_for_node(tasks[0]):
+            found.add("retry")
         node = self._node(screen)
         if node is not None:
             found.add("resume" if node.draining or self._paused_account(screen) else "drain")
@@ -224,8 +227,11 @@ class Verbs:
             self._unmark()
 
     def retry(self) -> None:
-        tasks = [t for t in self._tasks(self._screen) if t.state in TERMINAL_STATES]
-        if not tasks:
+        selected = self._tasks(self._screen)
+        tasks = [t for t in selected if t.state in TERMINAL_STATES]
+        if not tasks and len(selected) == 1 and may_move(selected[0]):
+            self._retry_unfinished(selected[0])
+        elif not tasks:
             self.control.tell("Nothing to retry here: select a finished task.")
         elif len(tasks) == 1:
             self._decide(partial(self._retry_one, tasks[0]))
@@ -234,6 +240,16 @@ class Verbs:
 
     def _retry_one(self, task: Task) -> None:
         self.control.place_order(orders.retry(task, self.control.new_key()))
+
+    def _retry_unfinished(self, task: Task) -> None:
+        if task.state is TaskState.NEEDS_ATTENTION:
+            self._decide(partial(self._retry_one, task))
+        else:
+            self._later(self._move(task))
+
+    async def _move(self, task: Task) -> None:
+        if await self._ask(confirmations.move(task)):
+            self.control.place_order(orders.move(task, self.control.new_key()))
 
     async def _retry(self, tasks: list[Task]) -> None:
         if await self._ask(confirmations.retry(tasks)):

@@ -13,7 +13,7 @@ from agentd.runners.blame import Blame, whom
 from agentd.runners.claude_stream import Fold
 from agentd.runners.exits import NOT_RUN_CODES, Exit
 from agentd.runners.protocol import Ended
-from common.wire.tasks import Outcome
+from common.wire.tasks import Cap, Outcome
 
 ERROR_CHARS = 2000
 
@@ -66,6 +66,7 @@ def classify(fold: Fold, end: Exit) -> Ended:
         partial=fold.partial,
         final=outcome is Outcome.TASK_ERROR and _is_final(fold),
         session_gone=_session_gone(fold.result),
+        capped=_capped(fold.result) if outcome is Outcome.TASK_ERROR else None,
     )
 
 
@@ -79,11 +80,21 @@ def _blame(fold: Fold, outcome: Outcome, error: str | None) -> Blame:
     )
 
 
+def _capped(result: dict[str, Any] | None) -> Cap | None:
+    """Which of the limits it was given ended it in the middle of its work."""
+    match (result or {}).get("subtype"):
+        case "error_max_turns":
+            return Cap.TURNS
+        case "error_max_budget_usd":
+            return Cap.BUDGET
+    return None
+
+
 def _is_final(fold: Fold) -> bool:
     """A cap of the task or the model's own word: a decision for a person, not for a retry."""
     result = fold.result or {}
     return (
-        result.get("subtype") in ("error_max_turns", "error_max_budget_usd")
+        result.get("subtype") == "error_max_budget_usd"
         or result.get("stop_reason") == "refusal"
         or any(error.get("error") == "max_output_tokens" for error in fold.errors)
     )
@@ -104,7 +115,7 @@ def _verdict(fold: Fold, end: Exit) -> tuple[Outcome, str | None]:
         return Outcome.OK, _denials(result)
     match result.get("subtype"):
         case "error_max_turns":
-            return Outcome.TASK_ERROR, f"{_errors(result)}. Continue it to give it more turns."
+            return Outcome.TASK_ERROR, f"{_errors(result)}."
         case "error_max_budget_usd":
             return Outcome.TASK_ERROR, f"{_errors(result)}. Continue it with a higher budget."
         case "error_during_execution":

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from agentd.leave import NO_LEAVE, Leave
 from agentd.specialists import Specialist
 from common.wire.nodes import ResumeAnswer, Scope
-from common.wire.tasks import Outcome, Usage
+from common.wire.tasks import Cap, Outcome, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +147,10 @@ class Ended:
 
     `partial` says that `usage` is what was seen before the end, not the runner's final account;
     `final` that trying the same again would only cost the same again; `session_gone` that the
-    session to resume is not known any more, and so nothing was said or done. `scope` and
-    `limited_model` say whom a provider's refusal concerns, where the program knows. `unfit`: the
-    program cannot be run on this node now, and has done nothing.
+    session to resume is not known any more, and so nothing was said or done; `capped` that one of
+    the limits it was given ended it, in the middle of its work. `scope` and `limited_model` say
+    whom a provider's refusal concerns, where the program knows. `unfit`: the program cannot be run
+    on this node now, and has done nothing.
     """
 
     outcome: Outcome
@@ -165,6 +166,7 @@ class Ended:
     partial: bool = False
     final: bool = False
     session_gone: bool = False
+    capped: Cap | None = None
 
 
 Event = (

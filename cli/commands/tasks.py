@@ -248,14 +248,26 @@ async def _unfinished(hub: OperatorApi) -> list[Task]:
 
 @click.command()
 @click.argument("task_id", metavar="TASK", type=TASK_ID)
+@click.option(
+    "--elsewhere",
+    is_flag=True,
+    help="On another machine than it is or was on; also a task that is not over.",
+)
 @json_option
 @pass_session
-def retry(session: Session, task_id: int, as_json: bool) -> None:
-    """Run a task again: a finished one as a new task, one that needs you as it is."""
+def retry(session: Session, task_id: int, elsewhere: bool, as_json: bool) -> None:
+    """Run a task again: a finished one as a new task, one that needs you as it is.
 
-    task = session.ask_hub(lambda hub: hub.retry(task_id, idempotency_key=session.new_id()))
+    With --elsewhere a task that waits for its machine is let go, and one that runs is stopped there
+    first: it starts on another machine once nothing of it can run any more.
+    """
+
+    key = session.new_id()
+    task = session.ask_hub(lambda hub: hub.retry(task_id, idempotency_key=key, elsewhere=elsewhere))
     if as_json:
         print_json(task)
     else:
         again = f", again for #{task.retry_of}" if task.retry_of else " again"
+        if elsewhere and not task.retry_of:
+            again = f": {task.wait_reason or 'moves'}"
         click.echo(f"#{task.id} {word_of(task.state)}{again}")

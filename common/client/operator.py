@@ -11,7 +11,7 @@ from common.wire.approvals import AnswerApproval, Approval, ApprovalList
 from common.wire.events import Snapshot
 from common.wire.messages import MessageList, SendMessage
 from common.wire.nodes import DrainNode, Node, NodeList
-from common.wire.tasks import SubmitTask, Task, TaskDetail, TaskPage, Why
+from common.wire.tasks import RetryTask, SubmitTask, Task, TaskDetail, TaskPage, Why
 
 
 class OperatorApi:
@@ -53,10 +53,15 @@ class OperatorApi:
     async def cancel(self, task_id: int) -> Task:
         return await self.client.call("POST", f"/v1/tasks/{task_id}/cancel", Task, repeatable=True)
 
-    async def retry(self, task_id: int, *, idempotency_key: str) -> Task:
-        """A new task with `retry_of`, or the task itself when it needed attention."""
+    async def retry(self, task_id: int, *, idempotency_key: str, elsewhere: bool = False) -> Task:
+        """A new task with `retry_of`, or the task itself when it needed attention or, `elsewhere`,
+        is not over."""
         return await self.client.call(
-            "POST", f"/v1/tasks/{task_id}/retry", Task, idempotency_key=idempotency_key
+            "POST",
+            f"/v1/tasks/{task_id}/retry",
+            Task,
+            body=RetryTask(elsewhere=elsewhere),
+            idempotency_key=idempotency_key,
         )
 
     async def revoke(self, task_id: int) -> Task:

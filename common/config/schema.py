@@ -47,10 +47,29 @@ class HubConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stop_after_s: Annotated[
         PositiveSeconds,
         Meta(description="A node without contact to the hub ends its work after that long."),
-    ] = 240.0
+    ] = 1800.0
     lost_after_s: Annotated[
-        PositiveSeconds, Meta(description="A silent attempt is given up after that long.")
-    ] = 300.0
+        PositiveSeconds,
+        Meta(description="A silent attempt is given up after that long, and runs elsewhere."),
+    ] = 2400.0
+    wait_for_node_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Interrupted work waits that long for the node that holds its session.",
+        ),
+    ] = 1800.0
+    wait_for_sleeper_s: Annotated[
+        float, Meta(ge=0, description="The same for a node that said it goes to sleep.")
+    ] = 14_400.0
+    turn_rounds: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="How many times a task may use up `agent.max_turns` before it asks you.",
+        ),
+    ] = 3
     max_attempts: Annotated[
         int, Meta(ge=1, le=20, description="How often a task that fails is tried.")
     ] = 2

@@ -10,6 +10,7 @@ from common.errors import ConfigError
 from common.handles import normalise
 
 KILL_GRACE_S = 15.0
+"""From the order to stop until the last process of a run is gone."""
 
 
 def check_sense(config: Config) -> None:
@@ -35,10 +36,11 @@ def check_limits(hub: HubConfig) -> None:
             f"hub.lease_s ({hub.lease_s:g}) must be at least five heartbeats "
             f"({5 * hub.heartbeat_s:g}): raise it or lower hub.heartbeat_s"
         )
-    if hub.stop_after_s + KILL_GRACE_S >= hub.lost_after_s + hub.lease_s:
+    if hub.stop_after_s + KILL_GRACE_S >= hub.lost_after_s:
         raise ConfigError(
-            f"hub.stop_after_s ({hub.stop_after_s:g}) must end well before hub.lost_after_s "
-            f"({hub.lost_after_s:g}), or a task could run twice at once"
+            f"hub.stop_after_s ({hub.stop_after_s:g}) and {KILL_GRACE_S:g} s to end the work must "
+            f"be over before hub.lost_after_s ({hub.lost_after_s:g}), or a task could run twice at "
+            "once: lower the one or raise the other"
         )
     if hub.stale_after_s < 2 * hub.heartbeat_s:
         raise ConfigError(

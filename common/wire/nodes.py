@@ -32,6 +32,13 @@ class Breaker(Struct, frozen=True, kw_only=True):
     changed_at: Moment | None = None
 
 
+class Leaving(StrEnum):
+    """Why a node is about to be silent."""
+
+    STOPPING = "stopping"
+    SLEEPING = "sleeping"
+
+
 class Node(Struct, frozen=True, kw_only=True):
     """A machine running agentd. Its busy slots are the live tasks whose `node` is its name.
 
@@ -49,6 +56,7 @@ class Node(Struct, frozen=True, kw_only=True):
     facts: dict[str, Any] = {}
     accepting: bool = True
     not_accepting_reason: str | None = None
+    leaving: Leaving | None = None
     draining: bool = False
     drain_note: str | None = None
     drain_until: Moment | None = None
@@ -168,13 +176,14 @@ class UsageSoFar(Struct, frozen=True, kw_only=True):
 
 class Heartbeat(Struct, frozen=True, kw_only=True):
     """That a node is alive. `running` are the fences whose leases it renews; `facts` replace
-    those of its registration, null leaves them. `usage` is of running attempts that used more
-    since the last heartbeat that was answered."""
+    those of its registration, null leaves them. `leaving`: the last ones before it is silent.
+    `usage` is of running attempts that used more since the last heartbeat that was answered."""
 
     running: Annotated[list[Fence], Meta(max_length=256)] = []
     accepting: bool = True
     instance_id: Annotated[str, Meta(max_length=64)] | None = None
     not_accepting_reason: Annotated[str, Meta(max_length=200)] | None = None
+    leaving: Leaving | None = None
     facts: dict[str, Any] | None = None
     usage: Annotated[list[UsageSoFar], Meta(max_length=256)] = []
 
@@ -311,8 +320,9 @@ class StartAttempt(Struct, frozen=True, kw_only=True):
 class PostResult(Struct, frozen=True, kw_only=True):
     """`outcome` is one of `Outcome`; a word the hub does not know is kept and treated as
     `task_error`. `partial`: the usage is what was seen before a kill. `final`: a cap was reached or
-    the model refused, so the same again would only cost the same again. `scope` and
-    `limited_model` say whom a provider's refusal concerns."""
+    the model refused, so the same again would only cost the same again. `capped` is one of `Cap`:
+    a limit ended it, and its session can go on. `scope` and `limited_model` say whom a provider's
+    refusal concerns."""
 
     outcome: Annotated[str, Meta(min_length=1, max_length=64)]
     text: Annotated[str, Meta(max_length=900_000)] = ""
@@ -327,6 +337,7 @@ class PostResult(Struct, frozen=True, kw_only=True):
     """The class of models a limit is about, such as `opus`; null: all."""
     partial: bool = False
     final: bool = False
+    capped: Annotated[str, Meta(max_length=32)] | None = None
     runner: Annotated[str, Meta(max_length=64)] | None = None
     approval_code: Annotated[str, Meta(max_length=8)] | None = None
     """With outcome `parked`: the question the attempt waits for."""

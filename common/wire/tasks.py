@@ -67,6 +67,14 @@ class Outcome(StrEnum):
     PARKED = "parked"
 
 
+class Cap(StrEnum):
+    """Which limit ended an attempt that was not at its end."""
+
+    TURNS = "turns"
+    TIME = "time"
+    BUDGET = "budget"
+
+
 class OnLost(StrEnum):
     """What becomes of a task whose node stays silent past `lost_after`."""
 
@@ -102,7 +110,9 @@ class Task(Struct, frozen=True, kw_only=True):
     token counts are sums over its attempts, running ones with what they used so far; null when
     nothing is known of its cost, and too low by that of `unknown_cost_attempts`. `summary` is the
     beginning of the result; the whole text is in `TaskDetail.result`. `fence`, `lease_until` are
-    set while, and only while, it holds a slot.
+    set while, and only while, it holds a slot. Until `wait_until` an interrupted task waits for
+    `session_node`, where its session and its folder are; `avoid_node` is the node it is moved away
+    from.
     """
 
     id: int
@@ -138,6 +148,8 @@ class Task(Struct, frozen=True, kw_only=True):
     summary: str | None = None
     session_id: str | None = None
     session_node: str | None = None
+    wait_until: Moment | None = None
+    avoid_node: str | None = None
     retry_of: int | None = None
     continue_of: int | None = None
     model: str | None = None
@@ -182,6 +194,13 @@ class SubmitTask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fresh: bool = False
     """With `continue_of`: start a new session elsewhere rather than wait for the node that holds
     the old one."""
+
+
+class RetryTask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/tasks/{id}/retry`, which may be left out. `elsewhere`: on another node
+    than it is or was on, also when it is not over."""
+
+    elsewhere: bool = False
 
 
 class TaskPage(Struct, frozen=True, kw_only=True):

@@ -108,7 +108,10 @@ class NodeOrder:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
+    """`elsewhere`: on another node than it is or was on."""
+
     task_id: int | None
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

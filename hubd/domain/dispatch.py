@@ -20,6 +20,8 @@ RANK = {Priority.LOW: 0, Priority.NORMAL: 1, Priority.HIGH: 2}
 _ANY = "-"
 _OF = "~"
 """Before the class of model in a lane's key; keys of older hubs have none."""
+_NOT = "!"
+"""Before a node's name in a lane's key: any but this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +34,28 @@ class Lane:
     project: str | None = None
     model: str | None = None
     """The class of model it names; None leaves it to the specialist or the node."""
+    avoid_node: str | None = None
+    """Set only without `pinned_node`."""
 
     @property
     def key(self) -> str:
         labels = ",".join(sorted(set(self.requires))) + (f"{_OF}{self.model}" if self.model else "")
+        node = self.pinned_node or (f"{_NOT}{self.avoid_node}" if self.avoid_node else _ANY)
         # The project comes last because it alone may hold a slash.
-        return "/".join(
-            (self.pinned_node or _ANY, self.specialist or _ANY, labels, self.project or "")
-        )
+        return "/".join((node, self.specialist or _ANY, labels, self.project or ""))
 
     @classmethod
     def parse(cls, key: str) -> Lane:
-        pinned, specialist, labels, project = key.split("/", 3)
+        node, specialist, labels, project = key.split("/", 3)
+        avoid = node.removeprefix(_NOT) if node.startswith(_NOT) else None
         labels, _, model = labels.partition(_OF)
         return cls(
-            None if pinned == _ANY else pinned,
+            None if node == _ANY or avoid is not None else node,
             None if specialist == _ANY else specialist,
             tuple(labels.split(",")) if labels else (),
             project or None,
             model or None,
+            avoid,
         )
 
 
@@ -58,6 +63,7 @@ class Refusal(StrEnum):
     """Why a node does not take a task, in the order in which it is told."""
 
     PINNED_ELSEWHERE = "pinned_elsewhere"
+    MOVED_AWAY = "moved_away"
     NO_SPECIALIST = "no_specialist"
     NO_LABEL = "no_label"
     NO_PROJECT = "no_project"
@@ -141,6 +147,8 @@ def _mismatch(node: NodeRecord, lane: Lane) -> Verdict | None:
         return Verdict(
             node.name, Refusal.PINNED_ELSEWHERE, f"the task is for {lane.pinned_node} only"
         )
+    if lane.avoid_node == node.name:
+        return Verdict(node.name, Refusal.MOVED_AWAY, "the task was moved away from it")
     if lane.specialist is not None and lane.specialist not in node.specialists:
         return Verdict(node.name, Refusal.NO_SPECIALIST, f"has no @{lane.specialist}")
     missing = [label for label in lane.requires if label not in node.labels]
@@ -197,7 +205,13 @@ def summarize(lane: Lane, verdicts: Iterable[Verdict]) -> str:
     return f"{nearest.node}: {nearest.text}"
 
 
-_NEVER = (Refusal.PINNED_ELSEWHERE, Refusal.NO_SPECIALIST, Refusal.NO_LABEL, Refusal.NO_PROJECT)
+_NEVER = (
+    Refusal.PINNED_ELSEWHERE,
+    Refusal.MOVED_AWAY,
+    Refusal.NO_SPECIALIST,
+    Refusal.NO_LABEL,
+    Refusal.NO_PROJECT,
+)
 _NEARNESS: list[Refusal | None] = [
     Refusal.NO_SLOT,
     Refusal.ACCOUNT,
@@ -211,6 +225,8 @@ _NEARNESS: list[Refusal | None] = [
 def _nobody_fits(lane: Lane, verdicts: list[Verdict]) -> str:
     if not verdicts:
         return "no node has registered yet"
+    if all(v.refusal is Refusal.MOVED_AWAY for v in verdicts):
+        return f"there is no node but {lane.avoid_node}, from which it was moved away"
     if lane.specialist is not None and all(
         v.refusal in (Refusal.NO_SPECIALIST, Refusal.PINNED_ELSEWHERE) for v in verdicts
     ):

@@ -138,7 +138,7 @@ def _node_order(verb: NodeVerb) -> Build:
 
 def _retry(match: re.Match[str], _: Vocabulary) -> Command:
     number = match.group("id")
-    return Retry(int(number) if number else None)
+    return Retry(int(number) if number else None, elsewhere=match.group("elsewhere") is not None)
 
 
 def _revoke(match: re.Match[str], _: Vocabulary) -> Command:
@@ -333,7 +333,13 @@ TABLE: tuple[Row, ...] = (
         _line(r"^reset\s+(?P<node>[a-z0-9][\w.-]*)"),
         _node_order(NodeVerb.RESET),
     ),
-    Row(CONTROL, "retry 42", "again, as a new task", _line(r"^retry" + _MAYBE_ID), _retry),
+    Row(
+        CONTROL,
+        "retry 42 [elsewhere]",
+        "again, as a new task; elsewhere: on another machine, also what is not over",
+        _line(r"^retry" + _MAYBE_ID + r"(?:\s+(?P<elsewhere>elsewhere))?"),
+        _retry,
+    ),
     Row(
         CONTROL,
         "help [verb]",

@@ -37,6 +37,7 @@ class Move(StrEnum):
     FAIL = "fail"
     BACK_OFF = "back_off"
     GIVE_BACK = "give_back"
+    HOLD = "hold"
     PARK = "park"
     RESUME_PARKED = "resume_parked"
     LEASE_EXPIRED = "lease_expired"
@@ -78,13 +79,14 @@ EDGES: dict[Move, Edge] = {
     # T4 to T6
     Move.LEASE: _edge({S.QUEUED}, S.LEASED, "task.leased", NODE),
     Move.START: _edge({S.LEASED}, S.RUNNING, "task.started", NODE),
-    Move.RELEASE: _edge({S.LEASED}, S.QUEUED, "task.released", NODE),
+    Move.RELEASE: _edge({S.LEASED}, S.QUEUED, "task.released", NODE, PERSON),
     Move.START_OVERDUE: _edge({S.LEASED}, S.QUEUED, "task.not_started", HUB),
     # T7 to T10: an attempt ends; from cancelling only with the truth that it had succeeded
     Move.SUCCEED: _edge(RAN_OR_CANCELLED, S.SUCCEEDED, "task.succeeded", NODE),
     Move.FAIL: _edge(RAN, S.FAILED, "task.failed", NODE),
     Move.BACK_OFF: _edge(RAN, S.QUEUED, "task.backed_off", NODE),
     Move.GIVE_BACK: _edge(RAN, S.QUEUED, "task.given_back", NODE),
+    Move.HOLD: _edge(RAN, S.NEEDS_ATTENTION, "task.held", NODE),
     Move.PARK: _edge(RAN, S.WAITING_APPROVAL, "task.parked", NODE),
     # T11 to T13
     Move.LEASE_EXPIRED: _edge({S.RUNNING, S.CANCELLING}, S.UNKNOWN, "task.unknown", HUB),

@@ -12,7 +12,7 @@ import msgspec
 
 from common.model_class import model_class
 from common.wire.approvals import ApprovalKind, ApprovalState, Reach, Risk
-from common.wire.nodes import AccountState, BreakerState
+from common.wire.nodes import AccountState, BreakerState, Leaving
 from common.wire.tasks import OnLost, Priority, TaskState
 
 
@@ -30,8 +30,10 @@ class GrantRecord(msgspec.Struct, frozen=True):
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
     """`last_node` is where it ran last; `node` is set while it is live only. `lease_until` is
-    the lease as of the last change of state: renewals move the attempt's. `sticky`: it must go on
-    in its session, on the node that holds it."""
+    the lease as of the last change of state: renewals move the attempt's. `sticky`: it goes on
+    in its session, on the node that holds it, or elsewhere after `wait_until`. `avoid_node`: a
+    person moved it away from there. `rounds` counts the times it used up all its turns,
+    `wait_told` that its owner knows of the wait."""
 
     id: int
     title: str
@@ -78,6 +80,10 @@ class TaskRecord:
     session_id: str | None = None
     session_node: str | None = None
     sticky: bool = False
+    wait_until: float | None = None
+    wait_told: bool = False
+    avoid_node: str | None = None
+    rounds: int = 0
     cost_usd: float = 0.0
     unknown_costs: int = 0
     input_tokens: int = 0
@@ -150,6 +156,17 @@ class NodeRecord:
     drain_until: float | None = None
     heartbeat_at: float | None = None
     success: float = 1.0
+    leaving: Leaving | None = None
+
+    @property
+    def absence(self) -> str:
+        """What it is when its heartbeats stopped."""
+        match self.leaving:
+            case Leaving.SLEEPING:
+                return "asleep"
+            case Leaving.STOPPING:
+                return "stopped"
+        return "silent"
 
     @property
     def account_name(self) -> str:

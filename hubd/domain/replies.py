@@ -128,6 +128,30 @@ def accepted(task: TaskRecord, ahead: int, would_run_on: str | None, obstacle: s
     return f"#{task.id} queued{to}, {place}: {obstacle}."
 
 
+def waits_notice(task: TaskRecord, words: str, *, moved: bool) -> str:
+    """That work waits for its node, and how its owner can have it sooner."""
+    hint = "" if moved else f" retry {task.id} elsewhere moves it."
+    return f"#{task.id} {words}.{hint}"
+
+
+def starts_elsewhere(task: TaskRecord, node: str, before: str) -> str:
+    """That a task begins again on another machine, and where its half-done work is."""
+    return (
+        f"#{task.id} starts again on {node}. What it had done on {before} is on {before} only, in "
+        "its work folder."
+    )
+
+
+def asks_to_continue(task: TaskRecord) -> str:
+    """What a task says that stopped to ask whether it shall go on."""
+    known = figures(task)
+    tail = f" ({known})" if known else ""
+    return (
+        f"#{task.id} stopped to ask{tail}: {clean(task.wait_reason or 'shall it continue?')}\n"
+        f"retry {task.id} continues where it was, stop {task.id} ends it."
+    )
+
+
 def question(approval: ApprovalRecord, *, offers_all: bool = False) -> str:
     """The bubble that asks. Built from the record's own fields only."""
     about = f"#{approval.task_id} " if approval.task_id is not None else ""

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from common.wire.tasks import OnLost, Outcome, TaskState
+from common.wire.tasks import Cap, OnLost, Outcome, TaskState
 from hubd.domain.lifecycle import Move
 from hubd.domain.records import TaskRecord
 
@@ -20,6 +20,7 @@ BACKOFF_S = 15.0
 BACKOFF_CAP_S = 900.0
 
 KNOWN = frozenset(Outcome)
+CAPS = frozenset(Cap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Fate:
 def classify(outcome: str) -> Outcome:
     """A word nobody knows is treated as a task error and kept as it was."""
     return Outcome(outcome) if outcome in KNOWN else Outcome.TASK_ERROR
+
+
+def known_cap(word: str | None) -> Cap | None:
+    """A word nobody knows is no cap."""
+    return Cap(word) if word in CAPS else None
 
 
 def backoff_s(failures: int, rng: random.Random) -> float:
@@ -50,17 +56,49 @@ def after_result(
     account_until: float | None,
     rng: random.Random,
     final: bool = False,
+    capped: Cap | None = None,
+    turn_rounds: int = 1,
+    spent_usd: float = 0.0,
 ) -> Fate:
     """The fate of a task whose current attempt posted `outcome` (not `parked`).
 
     `account_until` is when its account's pause ends, for the outcomes that pause one. `final`: the
-    same again would only cost the same again, so a task error is the end.
+    same again would only cost the same again, so a task error is the end. `capped`: one of our own
+    limits ended it, which says nothing of the task. `spent_usd` counts against the task's cap.
     """
     if outcome is Outcome.OK:
         return Fate(Move.SUCCEED, {"cancel_raced": task.cancel_requested})
     if task.cancel_requested:
         return Fate(Move.KILLED, {})
+    fate = _unless_spent(
+        task,
+        _after_failure(
+            task, outcome, now, max_attempts, account_until, rng, final, capped, turn_rounds
+        ),
+        spent_usd,
+    )
+    if fate.move in (Move.BACK_OFF, Move.GIVE_BACK) and task.avoid_node == task.node:
+        return Fate(fate.move, fate.changes | {"not_before": None})
+    return fate
+
+
+def _after_failure(
+    task: TaskRecord,
+    outcome: Outcome,
+    now: float,
+    max_attempts: int,
+    account_until: float | None,
+    rng: random.Random,
+    final: bool,
+    capped: Cap | None,
+    turn_rounds: int,
+) -> Fate:
+    moved = task.node is not None and task.avoid_node == task.node
     match outcome:
+        case Outcome.TASK_ERROR if capped is Cap.TURNS:
+            return _after_turns(task, turn_rounds)
+        case Outcome.TASK_ERROR if capped is Cap.TIME:
+            return Fate(Move.HOLD, given_back(task))
         case Outcome.PERMANENT:
             return Fate(Move.FAIL, {})
         case Outcome.TASK_ERROR:
@@ -68,7 +106,7 @@ def after_result(
         case Outcome.NODE_FAULT:
             return _after_node_fault(task, now, rng)
         case Outcome.LOST:
-            return after_loss(task)
+            return after_loss(task, moved=moved)
         case Outcome.NEEDS_LOGIN:
             # No time of its own: another machine may take it at once, and this one when it may.
             return Fate(Move.GIVE_BACK, given_back(task) | {"not_before": None})
@@ -79,6 +117,24 @@ def after_result(
 def given_back(task: TaskRecord) -> dict[str, Any]:
     """An attempt that does not count."""
     return {"attempt": max(task.attempt - 1, 0)}
+
+
+def _after_turns(task: TaskRecord, turn_rounds: int) -> Fate:
+    """It goes on in its session, a bounded number of times; then its owner is asked."""
+    rounds = task.rounds + 1
+    if rounds >= turn_rounds:
+        return Fate(Move.HOLD, given_back(task) | {"rounds": 0})
+    return Fate(Move.GIVE_BACK, given_back(task) | {"rounds": rounds, "not_before": None})
+
+
+def _unless_spent(task: TaskRecord, fate: Fate, spent_usd: float) -> Fate:
+    """A task that has spent its cap does not run again on its own."""
+    cap = task.max_cost_usd
+    runs_again = fate.move in (Move.BACK_OFF, Move.GIVE_BACK, Move.LOST, Move.HOLD)
+    if cap is None or spent_usd < cap or not runs_again:
+        return fate
+    error = f"its cap of ${cap:g} is spent (${spent_usd:.2f})"
+    return Fate(Move.FAIL, {"error": error, "crashes": fate.changes.get("crashes", task.crashes)})
 
 
 def _after_task_error(task: TaskRecord, now: float, max_attempts: int, rng: random.Random) -> Fate:
@@ -99,9 +155,12 @@ def _after_node_fault(task: TaskRecord, now: float, rng: random.Random) -> Fate:
     )
 
 
-def after_loss(task: TaskRecord) -> Fate:
-    """T13: the attempt is lost. A cancel wins, then poison, then what the task asked for."""
+def after_loss(task: TaskRecord, *, moved: bool = False) -> Fate:
+    """T13: the attempt is lost. A cancel wins, then the wish of a person to have it elsewhere, then
+    poison, then what the task asked for."""
     crashes = task.crashes + 1
+    if moved and not task.cancel_requested and task.state is not TaskState.CANCELLING:
+        return Fate(Move.LOST, {})
     if task.cancel_requested or task.state is TaskState.CANCELLING:
         return Fate(Move.LOST_CANCELLED, {"crashes": crashes, "error": "kill_unconfirmed"})
     if crashes >= POISON_AFTER:

@@ -198,7 +198,7 @@ def _body(endpoint: Endpoint) -> dict[str, Any] | None:
     if endpoint.body is Nothing:
         return None
     return {
-        "required": True,
+        "required": not endpoint.may_be_bare,
         "description": f"At most {MAX_JSON_BYTES} bytes.",
         "content": {"application/json": {"schema": _ref(endpoint.body)}},
     }

@@ -97,6 +97,7 @@ class Endpoint:
     keyed: bool = False
     raw_body: bool = False
     new_work: bool = False
+    may_be_bare: bool = False
 
     @property
     def row(self) -> str:
@@ -139,13 +140,15 @@ class Api:
         keyed: bool = False,
         raw_body: bool = False,
         new_work: bool = False,
+        may_be_bare: bool = False,
     ) -> Callable[
         [Callable[Concatenate[Call[B, Q], P], Awaitable[Answer]]],
         Callable[Concatenate[Call[B, Q], P], Awaitable[Answer]],
     ]:
         """`row` is method and path, as in `hubd.access.roles`. `waits`: a long poll, ended with
         its token or the hub. `keyed`: takes an Idempotency-Key. `raw_body`: reads it itself.
-        `new_work`: refused while the disk is nearly full."""
+        `new_work`: refused while the disk is nearly full. `may_be_bare`: no body means the
+        defaults of one."""
 
         def register(
             handler: Callable[Concatenate[Call[B, Q], P], Awaitable[Answer]],
@@ -165,6 +168,7 @@ class Api:
                     keyed,
                     raw_body,
                     new_work,
+                    may_be_bare,
                 )
             )
             return handler
@@ -232,7 +236,8 @@ async def _parse(
     if endpoint.writes and not endpoint.raw_body:
         raw = await _read_json(request)
         if decode is not None:
-            body = _decode(decode, raw)
+            bare = endpoint.may_be_bare and not raw
+            body = endpoint.body() if bare else _decode(decode, raw)
     query = _query(endpoint.query) if endpoint.query is not Nothing else Nothing()
     return Call(
         actor=caller.actor if caller else _NOBODY,

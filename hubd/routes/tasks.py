@@ -10,6 +10,7 @@ from common.wire.tasks import (
     LIVE_STATES,
     TERMINAL_STATES,
     WAITING_STATES,
+    RetryTask,
     SubmitTask,
     Task,
     TaskDetail,
@@ -115,19 +116,30 @@ def add(api: Api, tasks: Tasks) -> None:
 
     @api.route(
         "POST /v1/tasks/<task_id>/retry",
+        body=RetryTask,
+        may_be_bare=True,
         answers={201: Task, 200: Task},
         errors=(NotFoundError, ConflictError, IdempotencyMismatchError, InvalidError),
         keyed=True,
         new_work=True,
     )
-    async def retry_task(call: Call[Nothing, Nothing], task_id: int) -> Answered:
+    async def retry_task(call: Call[RetryTask, Nothing], task_id: int) -> Answered:
         """Run a task again: a finished one as a new task, one that needs attention itself.
 
         The new task has `retry_of` and is answered 201. A task that needs attention goes back to
-        the queue and is answered 200, as is every repeat with the same Idempotency-Key. Any other
+        the queue and is answered 200, as is every repeat with the same Idempotency-Key. With
+        `elsewhere` a task that waits for its node is let go, and one that runs is stopped there
+        first and starts on another node once that is certain: both are answered 200. Any other
         task is a 409 `conflict`.
         """
-        return _answered(await tasks.retry(task_id, key=call.idempotency_key, by=call.actor))
+        return _answered(
+            await tasks.retry(
+                task_id,
+                key=call.idempotency_key,
+                by=call.actor,
+                elsewhere=call.body.elsewhere,
+            )
+        )
 
     @api.route(
         "POST /v1/tasks/<task_id>/revoke",

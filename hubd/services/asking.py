@@ -12,14 +12,14 @@ from common.wire.approvals import ApprovalKind, ApprovalState, Decision, Reach, 
 from common.wire.nodes import Ask
 from common.wire.tasks import TaskState
 from hubd.domain import approvals as rules
-from hubd.domain import grants, money, replies
+from hubd.domain import grants, money, places, replies
 from hubd.domain.codes import new_code
 from hubd.domain.lifecycle import Cause, Move
 from hubd.domain.records import ApprovalRecord, AttemptRecord, GrantRecord, TaskRecord
 from hubd.errors import AlreadyAnsweredError, ConflictError, InvalidError
 from hubd.services import journal
 from hubd.services.env import Env
-from hubd.store import approvals, tasks
+from hubd.store import approvals, nodes, tasks
 from hubd.store import money as money_store
 from hubd.store.transaction import Tx
 
@@ -271,7 +271,21 @@ def _answer_in_flight(tx: Tx, env: Env, approval: ApprovalRecord) -> None:
             detail={"code": approval.code},
             resume_approval=approval.id,
             wait_reason="answered",
+            **_waits_for_its_node(tx, env, task),
         )
+
+
+def _waits_for_its_node(tx: Tx, env: Env, task: TaskRecord) -> dict[str, Any]:
+    """The answer belongs to the session, so it waits for the node of the session; a stated time,
+    but for a follow-up."""
+    if not task.sticky or task.session_node is None or task.continue_of is not None:
+        return {}
+    node = nodes.find(tx.conn, task.session_node)
+    leaving = None if node is None else node.leaving
+    return {
+        "wait_until": places.wait_until(tx.now, leaving, env.config.hub),
+        "wait_told": False,
+    }
 
 
 def _answer_budget(tx: Tx, env: Env, approval: ApprovalRecord) -> None:

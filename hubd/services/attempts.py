@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from common.wire.approvals import Approval
 from common.wire.nodes import (
@@ -122,11 +123,14 @@ def _current(tx: Tx, fence: int, node: str) -> tuple[AttemptRecord, TaskRecord]:
 
 
 def start_attempt(tx: Tx, env: Env, fence: int, node: str, request: StartAttempt) -> Applied | None:
-    """T5; starting twice is fine. None for a task that is being stopped: a node that asks again
-    has spawned nothing yet (its first answer was lost), so the attempt ends here."""
+    """T5; starting twice is fine. None for a task that is being stopped or moved: a node that asks
+    again has spawned nothing yet (its first answer was lost), so the attempt ends here."""
     attempt, task = _current(tx, fence, node)
     if task.cancel_requested:
         ending.stop_unstarted(tx, env, task, attempt)
+        return None
+    if ending.is_moved(task):
+        ending.move_unstarted(tx, env, task, attempt)
         return None
     if task.state is not TaskState.LEASED:
         return DUPLICATE
@@ -141,9 +145,11 @@ def start_attempt(tx: Tx, env: Env, fence: int, node: str, request: StartAttempt
             session_id=request.session_id,
         ),
     )
-    changes = {}
+    changes: dict[str, Any] = {"wait_until": None, "wait_told": False, "avoid_node": None}
     if request.session_id is not None:
-        changes = {"session_id": request.session_id, "session_node": node}
+        changes |= {"session_id": request.session_id, "session_node": node}
+    elif task.session_node not in (None, node):
+        changes |= {"session_id": None, "session_node": None}
     journal.move_task(
         tx,
         env,

@@ -13,7 +13,7 @@ from common.model_class import model_class
 from common.wire.approvals import ApprovalState
 from common.wire.nodes import PostResult
 from common.wire.tasks import LIVE_STATES, Outcome, TaskState
-from hubd.domain import accounts, breaker, dispatch, replies, retry
+from hubd.domain import accounts, breaker, dispatch, places, replies, retry
 from hubd.domain.lifecycle import Cause, Move
 from hubd.domain.records import AccountRecord, AttemptRecord, NodeRecord, TaskRecord
 from hubd.errors import ConflictError, ForbiddenError, InvalidError
@@ -65,7 +65,7 @@ def post_result(tx: Tx, env: Env, fence: int, node: str, request: PostResult) ->
         raise ConflictError("a result before the start: post /start first and wait for its answer")
     request = booking.judged(attempt, task, request)
     booking.book_result(tx, env, attempt, task, request, fenced=False)
-    if request.outcome == Outcome.PARKED and not task.cancel_requested:
+    if request.outcome == Outcome.PARKED and not (task.cancel_requested or is_moved(task)):
         _park(tx, env, attempt, task, request)
     else:
         _finish(tx, env, attempt, task, request)
@@ -81,7 +81,7 @@ def _finish(
 ) -> None:
     outcome = retry.classify(request.outcome)
     if outcome is Outcome.PARKED:
-        outcome = Outcome.KILLED  # a cancel reached it first
+        outcome = Outcome.KILLED  # a stop or a move reached it first
     resets_at = None if request.resets_at is None else to_epoch(request.resets_at)
     account = end_attempt(
         tx, env, attempt, request.outcome, request=request, resets_at=resets_at, classed=outcome,
@@ -95,12 +95,15 @@ def _finish(
         account_until=_account_until(account) if outcome in PAUSING else None,
         rng=env.rng,
         final=request.final,
+        capped=retry.known_cap(request.capped),
+        turn_rounds=env.config.hub.turn_rounds,
+        spent_usd=money_store.of_task(tx.conn, task.id)["cost_usd"] or 0.0,
     )
     if request.text:
         tasks.set_result(tx.conn, task.id, request.text)
-    changes = _task_changes(tx, task, attempt, request) | fate.changes
-    worked = outcome in PAUSING and output.used_tool(tx.conn, attempt.fence)
-    changes |= _wait_changes(task, fate.move, outcome, account, worked=worked)
+    changes = _task_changes(tx, task, attempt, request)
+    changes |= _wait_changes(tx, env, task, attempt, fate, outcome, account, request)
+    changes |= fate.changes
     detail = {"outcome": request.outcome, "node": attempt.node, "fence": attempt.fence}
     journal.move_task(tx, env, task, fate.move, Cause.NODE, detail=detail, **changes)
 
@@ -130,23 +133,58 @@ def must_stay(task: TaskRecord) -> bool:
     return task.sticky and task.continue_of is not None
 
 
-def _wait_changes(
-    task: TaskRecord, move: Move, outcome: Outcome, account: AccountRecord | None, *, worked: bool
+def is_moved(task: TaskRecord) -> bool:
+    """Whether a person wants it away from the node on which it is."""
+    return task.node is not None and task.avoid_node == task.node
+
+
+def held_place(
+    tx: Tx, env: Env, task: TaskRecord, node: str, *, keeps: bool, start: float
 ) -> dict[str, Any]:
-    """What a task that goes back to the queue waits for. `worked`: something was done."""
-    if move is Move.GIVE_BACK and outcome in PAUSING and account is not None:
-        stays = True
-        if outcome is Outcome.NEEDS_LOGIN or account.node is not None:
-            # Another machine may take it. One that had done something waits for its own machine's
-            # first try, which a renewed token passes; after that it is not worth more waiting.
-            stays = must_stay(task) or (worked and account.pauses <= 1)
-        reason = f"{accounts.title(account)}: {account.reason}"
-        return {"wait_reason": reason, "sticky": stays}
-    if move in (Move.BACK_OFF, Move.GIVE_BACK, Move.LOST):
-        words = {Outcome.NODE_FAULT: "its node failed", Outcome.TASK_ERROR: "failed once"}
-        reason = words.get(outcome, f"was {outcome.value}")
-        return {"wait_reason": reason, "sticky": must_stay(task)}
-    return {}
+    """Whether a task that can run again from `start` on waits for `node`, and how long. A
+    follow-up makes no sense without its session: it waits until a person says otherwise."""
+    if is_moved(task):
+        return {"sticky": False, "wait_until": None}
+    if must_stay(task):
+        return {"sticky": True, "wait_until": None}
+    if not keeps or task.pinned_node is not None:
+        return {"sticky": False, "wait_until": None}
+    record = nodes.find(tx.conn, node)
+    until = places.wait_until(start, record.leaving if record else None, env.config.hub)
+    return {"sticky": True, "wait_until": until, "wait_told": False}
+
+
+def _wait_changes(
+    tx: Tx,
+    env: Env,
+    task: TaskRecord,
+    attempt: AttemptRecord,
+    fate: retry.Fate,
+    outcome: Outcome,
+    account: AccountRecord | None,
+    request: PostResult,
+) -> dict[str, Any]:
+    """What a task that goes back to the queue waits for, and where."""
+    if fate.move not in (Move.BACK_OFF, Move.GIVE_BACK, Move.LOST, Move.HOLD):
+        return {}
+    progressed = bool(request.cost_usd) or any(
+        used.output_tokens or used.input_tokens for used in request.usage
+    )
+    ran = progressed or any((request.session_id, request.runner, request.text))
+    keeps = places.keeps_place(outcome, ran=ran, progressed=progressed)
+    start = max(tx.now, fate.changes.get("not_before") or tx.now)
+    if outcome is Outcome.NEEDS_LOGIN or (account is not None and account.node is not None):
+        # Another machine may take it. One that had done something waits for its own machine's
+        # first try, which a renewed token passes; after that it is not worth more waiting.
+        tried = account is not None and account.pauses > 1
+        keeps = not tried and output.used_tool(tx.conn, attempt.fence)
+    held = held_place(tx, env, task, attempt.node, keeps=keeps, start=start)
+    if fate.move is Move.GIVE_BACK and outcome in PAUSING and account is not None:
+        return {"wait_reason": f"{accounts.title(account)}: {account.reason}"} | held
+    if fate.move is Move.HOLD:
+        return {"wait_reason": request.error or "one of its limits was reached"} | held
+    words = {Outcome.NODE_FAULT: "its node failed", Outcome.TASK_ERROR: "failed once"}
+    return {"wait_reason": words.get(outcome, f"was {outcome.value}")} | held
 
 
 def _account_until(account: AccountRecord | None) -> float | None:
@@ -174,9 +212,10 @@ def _park(
         parked_for=question.id,
     )  # fmt: skip
     changes = _task_changes(tx, task, attempt, request) | retry.given_back(task)
-    changes |= {"error": None, "sticky": True, "approval_code": question.code}
-    if "session_id" not in changes and task.session_id is None:
-        changes["sticky"] = False
+    changes |= {"error": None, "approval_code": question.code}
+    keeps = "session_id" in changes or task.session_id is not None
+    # How long it waits for its node counts from the answer on, not from the question.
+    changes |= {"sticky": keeps, "wait_until": None}
     detail = {"code": question.code, "node": attempt.node, "fence": attempt.fence}
     parked = journal.move_task(
         tx,
@@ -198,6 +237,7 @@ def _park(
             detail=detail,
             resume_approval=question.id,
             wait_reason="answered",
+            **held_place(tx, env, parked, attempt.node, keeps=parked.sticky, start=tx.now),
         )
 
 
@@ -329,6 +369,17 @@ def _record_cost_only(tx: Tx, env: Env, attempt: AttemptRecord, request: PostRes
         booking.tell_task(tx, env, attempt, task)
 
 
+def move_unstarted(tx: Tx, env: Env, task: TaskRecord, attempt: AttemptRecord) -> TaskRecord:
+    """A move reached the task before its node spawned anything."""
+    end_attempt(tx, env, attempt, Outcome.INTERRUPTED, classed=None)
+    detail = {"node": attempt.node, "fence": attempt.fence}
+    changes = retry.given_back(task) | {"sticky": False, "wait_until": None}
+    return journal.move_task(
+        tx, env, task, Move.GIVE_BACK, Cause.NODE, detail=detail, **changes,
+        outcome=Outcome.INTERRUPTED.value, wait_reason="moved",
+    )  # fmt: skip
+
+
 def stop_unstarted(tx: Tx, env: Env, task: TaskRecord, attempt: AttemptRecord) -> TaskRecord:
     """T16: a stop reached the task before its node spawned anything."""
     end_attempt(tx, env, attempt, Outcome.KILLED, classed=None)
@@ -339,9 +390,17 @@ def stop_unstarted(tx: Tx, env: Env, task: TaskRecord, attempt: AttemptRecord) -
 
 
 def lose(
-    tx: Tx, env: Env, task: TaskRecord, attempt: AttemptRecord, *, node_beats: bool, reason: str
+    tx: Tx,
+    env: Env,
+    task: TaskRecord,
+    attempt: AttemptRecord,
+    *,
+    node_beats: bool,
+    waits: bool,
+    reason: str,
 ) -> TaskRecord:
-    """T13: give an attempt up. Only a node that beats and lost it is at fault.
+    """T13: give an attempt up. Only a node that beats and lost it is at fault; `waits`: the node
+    is there, and so is what the attempt did.
 
     A yes it went on with is spent: nobody knows whether the call was made, so the next attempt
     has to ask for it again.
@@ -349,7 +408,7 @@ def lose(
     classed = Outcome.NODE_FAULT if node_beats else None
     end_attempt(tx, env, attempt, Outcome.LOST, classed=classed, evidence=reason)
     booking.book_lost(tx, env, attempt, task)
-    fate = retry.after_loss(task)
+    fate = retry.after_loss(task, moved=is_moved(task))
     return journal.move_task(
         tx,
         env,
@@ -363,8 +422,8 @@ def lose(
             "wait_reason": "its node was lost",
             "resume_approval": None,
             "error": f"lost on {attempt.node}: {reason}",
-            "sticky": must_stay(task),
             **money_store.of_task(tx.conn, task.id),
         }
+        | held_place(tx, env, task, attempt.node, keeps=waits, start=tx.now)
         | fate.changes,
     )

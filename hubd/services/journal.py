@@ -17,7 +17,7 @@ from common.wire.approvals import ApprovalState
 from common.wire.events import Entity
 from common.wire.messages import Bridge, Message, MessageState
 from common.wire.nodes import AccountState, BreakerState
-from common.wire.tasks import TERMINAL_STATES
+from common.wire.tasks import TERMINAL_STATES, TaskState
 from hubd.domain import grants, money, replies
 from hubd.domain.lifecycle import EDGES, Cause, Move, advance
 from hubd.domain.records import (
@@ -66,6 +66,10 @@ def save_task(
     if task.state in TERMINAL_STATES and was.state not in TERMINAL_STATES:
         withdraw_questions(tx, task)
         reply_final(tx, env, task, detail)
+    asks = task.state is TaskState.NEEDS_ATTENTION and was.state is not task.state
+    if asks and task.conversation is not None:
+        text = replies.asks_to_continue(task)
+        queue_text(tx, env, "notice", task.conversation, text, task_id=task.id)
     return task
 
 

@@ -17,13 +17,14 @@ from common.wire.nodes import (
     DrainNode,
     Heartbeat,
     HeartbeatReply,
+    Leaving,
     NodeList,
     NodeStatus,
     Registered,
     RegisterNode,
 )
 from common.wire.tasks import TaskState
-from hubd.domain import accounts, breaker
+from hubd.domain import accounts, breaker, places
 from hubd.domain.actors import Actor
 from hubd.domain.lifecycle import Cause, Move
 from hubd.domain.records import NodeRecord, TaskRecord
@@ -158,6 +159,7 @@ def register(tx: Tx, name: str, request: RegisterNode) -> NodeRecord:
         facts=msgspec.json.encode(request.facts).decode(),
         accepting=True,
         not_accepting_reason=None,
+        leaving=None,
         heartbeat_at=tx.now,
         registered_at=tx.now,
     )
@@ -189,7 +191,7 @@ def take_heartbeat(tx: Tx, env: Env, name: str, request: Heartbeat) -> Heartbeat
     node = find_node(tx, name)
     refuse_other(node, request.instance_id)
     nodes.beat(tx.conn, name, tx.now)
-    _note_changes(tx, node, request)
+    _note_changes(tx, env, node, request)
     for report in request.usage:
         booking.take_report(tx, env, name, report)
     until = tx.now + env.config.hub.lease_s
@@ -207,17 +209,29 @@ def take_heartbeat(tx: Tx, env: Env, name: str, request: Heartbeat) -> Heartbeat
     return reply
 
 
-def _note_changes(tx: Tx, node: NodeRecord, request: Heartbeat) -> None:
+def _note_changes(tx: Tx, env: Env, node: NodeRecord, request: Heartbeat) -> None:
     facts = node.facts if request.facts is None else msgspec.json.encode(request.facts).decode()
     changed = replace(
         node,
         heartbeat_at=tx.now,
         accepting=request.accepting,
         not_accepting_reason=request.not_accepting_reason,
+        leaving=request.leaving,
         facts=facts,
     )
     if replace(changed, heartbeat_at=node.heartbeat_at) != node:
         journal.save_node(tx, changed, "node.changed")
+    if request.leaving is Leaving.SLEEPING and node.leaving is not Leaving.SLEEPING:
+        _wait_for_sleeper(tx, env, node.name)
+
+
+def _wait_for_sleeper(tx: Tx, env: Env, name: str) -> None:
+    """What waits for a node that goes to sleep waits for as long as is said of sleepers."""
+    until = places.wait_until(tx.now, Leaving.SLEEPING, env.config.hub)
+    for task in tasks.in_state(tx.conn, [TaskState.QUEUED]):
+        if task.wait_until is not None and task.wait_until < until and tasks.place_of(task) == name:
+            longer = replace(task, wait_until=until, updated_at=tx.now)
+            journal.save_task(tx, env, task, longer, "task.waiting", {"node": name})
 
 
 def _reappear(tx: Tx, env: Env, task: TaskRecord, until: float) -> None:
@@ -226,6 +240,7 @@ def _reappear(tx: Tx, env: Env, task: TaskRecord, until: float) -> None:
     move = Move.REAPPEAR_CANCELLING if task.cancel_requested else Move.REAPPEAR
     journal.move_task(
         tx, env, task, move, Cause.NODE, lease_until=until, unknown_since=None,
+        wait_reason=None, wait_told=False,
         detail={"node": task.node, "fence": task.fence},
     )  # fmt: skip
 
@@ -245,7 +260,9 @@ def _give_up_if_forgotten(
             tx, env, task, Move.LEASE_EXPIRED, Cause.HUB, unknown_since=tx.now,
             detail={"node": node.name, "reason": "its agent was restarted"},
         )  # fmt: skip
-    ending.lose(tx, env, task, attempt, node_beats=False, reason="its agent was restarted")
+    ending.lose(
+        tx, env, task, attempt, node_beats=False, waits=True, reason="its agent was restarted"
+    )
 
 
 def orders(source: Tx | View, name: str, request: Heartbeat) -> HeartbeatReply:
@@ -255,7 +272,8 @@ def orders(source: Tx | View, name: str, request: Heartbeat) -> HeartbeatReply:
     live = {task.fence: task for task in tasks.live_of(source.conn, name)}
     for fence in request.running:
         task = live.get(fence)
-        if task is None or task.cancel_requested or _is_stopped(source, fence):
+        ends = task is None or task.cancel_requested or ending.is_moved(task)
+        if task is None or ends or _is_stopped(source, fence):
             kill.append(fence)
             continue
         for record in approvals.undelivered(source.conn, fence):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from common.wire.tasks import TERMINAL_STATES, OnLost, SubmitTask
+from common.wire.tasks import TERMINAL_STATES, OnLost, SubmitTask, TaskState
 from hubd.domain import commands, grammar, replies
 from hubd.domain.commands import Command, NodeVerb, Vocabulary
 from hubd.domain.records import TaskRecord
@@ -17,6 +17,7 @@ from hubd.services import (
     cancelling,
     journal,
     looking,
+    moving,
     nodes,
     submitting,
     waiting,
@@ -92,7 +93,7 @@ def _about(text: Text, command: Command) -> Command:
         case commands.Stop(task_id=None, everything=False):
             return commands.Stop(task_id=task_id)
         case commands.Retry(task_id=None):
-            return commands.Retry(task_id)
+            return replace(command, task_id=task_id)
         case commands.Revoke(task_id=None):
             return commands.Revoke(task_id)
         case _:
@@ -250,11 +251,32 @@ def _retry(tx: Tx, env: Env, text: Text, command: commands.Retry) -> Effect:
     task_id = command.task_id or looking.last_task(tx, text.chat)
     if task_id is None:
         raise ConflictError("Retry which one? retry 42.")
-    submitted = retry_task(tx, env, task_id, origin(text))
+    submitted = retry_task(tx, env, task_id, origin(text), elsewhere=command.elsewhere)
     if not submitted.created:
-        return Effect(reply=f"#{task_id} waits again.", task_id=task_id)
+        task = submitting.find_task(tx, task_id)
+        moved = _moved(tx, env, task) if command.elsewhere else f"#{task_id} waits again."
+        return Effect(reply=moved, task_id=task_id)
     again = submitting.find_task(tx, submitted.task.id)
     effect = _accepted(tx, env, again)
     if effect.reply is None:
         return effect
     return replace(effect, reply=f"{effect.reply} It repeats #{task_id}.")
+
+
+def _moved(tx: Tx, env: Env, task: TaskRecord) -> str:
+    """What becomes of a task that shall run elsewhere: nothing starts there while it may run."""
+    if task.state is TaskState.RUNNING:
+        by = moving.safe_by(tx, env, task)
+        return (
+            f"#{task.id} is being stopped on {task.node} and then starts elsewhere. Should "
+            f"{task.node} fall silent, that is at {by}."
+        )
+    if task.state is TaskState.UNKNOWN:
+        by = moving.safe_by(tx, env, task)
+        return (
+            f"{task.node} is silent and may still run #{task.id}. It has surely ended it by {by}: "
+            f"then #{task.id} starts elsewhere, or as soon as {task.node} says so."
+        )
+    outlook = waiting.look(tx, env, task)
+    reply = replies.accepted(task, outlook.ahead, outlook.would_run_on, outlook.reason)
+    return f"{reply} It no longer waits for {task.avoid_node}."

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from common.wire.approvals import ApprovalKind, ApprovalState, Decision
 from common.wire.nodes import Earlier, Lease, ResumeAnswer, TaskSpec
-from hubd.domain import accounts, breaker, dispatch, money
+from common.wire.tasks import Outcome
+from hubd.domain import accounts, breaker, dispatch, money, replies
 from hubd.domain import approvals as rules
 from hubd.domain.dispatch import Lane, NodeView
 from hubd.domain.lifecycle import Cause, Move
@@ -16,6 +17,7 @@ from hubd.domain.records import AttemptRecord, TaskRecord
 from hubd.services import ending, journal, waiting
 from hubd.services.env import Env
 from hubd.store import approvals, attempts, meta, tasks
+from hubd.store import money as money_store
 from hubd.store.transaction import Tx
 
 logger = logging.getLogger(__name__)
@@ -146,8 +148,12 @@ def lease_task(tx: Tx, env: Env, task: TaskRecord, view: NodeView) -> Lease:
     )
     view.busy += 1
     view.offered = (view.offered or 1) - 1
+    earlier = earlier_run(tx, task)
+    if earlier is not None and earlier.node != node.name and task.conversation is not None:
+        text = replies.starts_elsewhere(task, node.name, earlier.node)
+        journal.queue_text(tx, env, "notice", task.conversation, text, task_id=task.id)
     return Lease(
-        task=spec(tx, leased, node.name),
+        task=spec(leased, node.name, _resume(tx, leased), earlier),
         attempt=attempt.number,
         fence=fence,
         lease_s=config.hub.lease_s,
@@ -168,7 +174,9 @@ def _count_probe(tx: Tx, env: Env, view: NodeView, task: TaskRecord, fence: int)
         view.accounts[now_is.name] = now_is
 
 
-def spec(tx: Tx, task: TaskRecord, node: str) -> TaskSpec:
+def spec(
+    task: TaskRecord, node: str, resume: ResumeAnswer | None, earlier: Earlier | None
+) -> TaskSpec:
     """All a node needs to know; the session, and the answer it waits for, only where it is."""
     here = task.session_node == node
     return TaskSpec(
@@ -184,15 +192,27 @@ def spec(tx: Tx, task: TaskRecord, node: str) -> TaskSpec:
         continue_of=task.continue_of,
         max_cost_usd=money.left_usd(task.max_cost_usd, task.cost_usd),
         timeout_s=task.timeout_s,
-        resume=_resume(tx, task) if here or task.session_id is None else None,
-        earlier=_earlier(tx, task),
+        resume=resume if here or task.session_id is None else None,
+        earlier=earlier,
         files=list(task.files),
     )
 
 
-def _earlier(tx: Tx, task: TaskRecord) -> Earlier | None:
-    """The last attempt that began."""
-    began = [a for a in attempts.of_task(tx.conn, task.id) if a.started_at and a.outcome]
+_MAY_HAVE_WORKED = frozenset(
+    {Outcome.LOST, Outcome.INTERRUPTED, Outcome.KILLED, Outcome.PARKED, Outcome.TASK_ERROR}
+)
+
+
+def earlier_run(tx: Tx, task: TaskRecord) -> Earlier | None:
+    """The last attempt of the task that began, and did something or may have: one whose login was
+    refused at once left nothing behind."""
+    used = money_store.usage_of_task(tx.conn, task.id)
+    began = [
+        attempt
+        for attempt in attempts.of_task(tx.conn, task.id)
+        if attempt.started_at is not None
+        and (attempt.outcome in _MAY_HAVE_WORKED or used.get(attempt.fence))
+    ]
     if not began:
         return None
     last = began[-1]

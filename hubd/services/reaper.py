@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from common.wire.approvals import ApprovalKind
 from common.wire.tasks import TaskState
-from hubd.domain import accounts, breaker, leases, money
+from hubd.domain import accounts, breaker, leases, money, replies
 from hubd.domain.breaker import Probe
 from hubd.domain.dispatch import is_fresh
 from hubd.domain.leases import Tick
@@ -37,6 +37,8 @@ TICK_S = 1.0
 REASONS_EVERY_S = 5.0
 REASONS_FOR = 100
 """Waiting tasks whose reason is kept fresh; the rest is told when somebody asks."""
+TELL_AFTER_S = 300.0
+"""A wait for a node that lasts that long is worth a text: most are over before."""
 FORGET_EVERY_S = 60.0
 FORGET_BATCH = 5000
 FILES_KEEP_S = 7 * 86_400.0
@@ -79,6 +81,7 @@ class Reaper:
         if monotonic >= self._reasons_at:
             self._reasons_at = monotonic + REASONS_EVERY_S
             await self._database.write(lambda tx: refresh_reasons(tx, self._env))
+            await self._database.write(lambda tx: tell_waits(tx, self._env))
             await self._database.save_marks()
         if monotonic >= self._forget_at:
             self._forget_at = monotonic + FORGET_EVERY_S
@@ -101,6 +104,8 @@ def sweep(tx: Tx, env: Env, book: LeaseBook, *, may_expire: bool) -> None:
             tx, env, task, Move.OVERDUE, Cause.HUB, outcome="deadline",
             error="its deadline passed before a node was free",
         )  # fmt: skip
+    for task in tasks.waited_out(tx.conn, tx.now):
+        _let_go(tx, env, task)
     for node, _ in env.nodes.read(tx.conn):
         if node.draining and node.drain_until is not None and node.drain_until <= tx.now:
             end_drain(tx, node.name, "time-out")
@@ -136,22 +141,51 @@ def _check_attempt(tx: Tx, env: Env, book: LeaseBook, attempt: AttemptRecord) ->
     if task.state is TaskState.LEASED:
         placing.take_back(tx, env, task, attempt, Move.START_OVERDUE, Cause.HUB)
         return
-    journal.move_task(
+    unknown = journal.move_task(
         tx, env, task, Move.LEASE_EXPIRED, Cause.HUB, unknown_since=tx.now,
         detail={"node": attempt.node, "fence": attempt.fence},
     )  # fmt: skip
+    changed = replace(unknown, wait_reason=waiting.silence_words(tx, env, unknown))
+    journal.save_task(tx, env, unknown, changed, "task.waiting", {"reason": changed.wait_reason})
 
 
 def _check_unknown(tx: Tx, env: Env, task: TaskRecord, attempt: AttemptRecord) -> None:
-    """T13. A node that beats without the attempt has lost it; a silent one is no fault of its."""
-    if tx.now - (task.unknown_since or tx.now) < env.config.hub.lost_after_s:
-        return
+    """T13. A node that beats without the attempt has lost it, and nothing of it runs there; a
+    silent one is no fault of its, and may run it for a while yet."""
     node = nodes.find(tx.conn, attempt.node)
     beat_at = None if node is None else node.heartbeat_at
     age_s = None if beat_at is None else tx.now - beat_at
     beats = is_fresh(age_s, env.config.hub.stale_after_s)
+    lost_at = waiting.lost_at(tx, env, task)
+    if beats:
+        lost_at = min(lost_at, (task.unknown_since or tx.now) + env.config.hub.lease_s)
+    if tx.now < lost_at:
+        return
     reason = "its node beats without it" if beats else "its node went silent"
-    ending.lose(tx, env, task, attempt, node_beats=beats, reason=reason)
+    ending.lose(tx, env, task, attempt, node_beats=beats, waits=beats, reason=reason)
+
+
+def _let_go(tx: Tx, env: Env, task: TaskRecord) -> None:
+    """It waited for its node for as long as was said: any other may have it."""
+    free = replace(task, sticky=False, wait_until=None, updated_at=tx.now)
+    free = replace(free, wait_reason=waiting.look(tx, env, free).reason)
+    detail = {"waited_for": tasks.place_of(task)}
+    journal.save_task(tx, env, task, free, "task.let_go", detail)
+
+
+def tell_waits(tx: Tx, env: Env) -> None:
+    """Tell whoever asked for it, once, that work has been waiting for its node for some time."""
+    for task in tasks.in_state(tx.conn, [TaskState.UNKNOWN, TaskState.QUEUED], REASONS_FOR):
+        if task.wait_told or task.conversation is None or task.cancel_requested:
+            continue
+        words = waiting.wait_words(tx, env, task)
+        since = waiting.waits_since(tx, task)
+        if words is None or since is None or tx.now - since < TELL_AFTER_S:
+            continue
+        told = replace(task, wait_told=True, updated_at=tx.now)
+        journal.save_task(tx, env, task, told, "task.wait_told", {"reason": words})
+        text = replies.waits_notice(task, words, moved=ending.is_moved(task))
+        journal.queue_text(tx, env, "notice", task.conversation, text, task_id=task.id)
 
 
 def rebase(tx: Tx, env: Env, jump_s: float) -> None:
@@ -180,9 +214,12 @@ def rebase(tx: Tx, env: Env, jump_s: float) -> None:
 def _rebased(task: TaskRecord, now: float, jump_s: float) -> TaskRecord:
     if task.state is TaskState.UNKNOWN:
         return replace(task, unknown_since=now, updated_at=now)
+    moved = task
+    if task.wait_until is not None:
+        moved = replace(moved, wait_until=task.wait_until + jump_s, updated_at=now)
     if task.not_before is not None and task.outcome not in ending.PAUSING:
-        return replace(task, not_before=task.not_before + jump_s, updated_at=now)
-    return task
+        moved = replace(moved, not_before=task.not_before + jump_s, updated_at=now)
+    return moved
 
 
 def _turn_day(tx: Tx, env: Env) -> None:
@@ -201,11 +238,11 @@ def refresh_reasons(tx: Tx, env: Env) -> None:
     """Keep the shown reason of the first waiting tasks true."""
     waiting_tasks = tasks.in_state(tx.conn, [TaskState.QUEUED], REASONS_FOR)
     views = waiting.node_views(tx, env) if waiting_tasks else {}
-    reasons: dict[tuple[str, str | None], str] = {}
+    reasons: dict[tuple[str, str | None, float | None], str] = {}
     for task in waiting_tasks:
         if task.not_before is not None and task.not_before > tx.now:
             continue
-        alike = (tasks.lane_of(task).key, task.session_id)
+        alike = (tasks.lane_of(task).key, task.session_id, task.wait_until)
         if alike not in reasons:
             reasons[alike] = waiting.look(tx, env, task, views).reason
         reason = reasons[alike]

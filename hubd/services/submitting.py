@@ -74,9 +74,11 @@ def submit(
     retry_of: int | None = None,
     gated: bool = False,
     wait_s: float = 0.0,
+    avoid_node: str | None = None,
 ) -> TaskRecord:
     """Record a task (T1). With `key` the caller has checked `known_submission`; `gated` asks for
-    a yes as if the request did; `wait_s` leaves room for the words that belong to it."""
+    a yes as if the request did; `wait_s` leaves room for the words that belong to it; `avoid_node`
+    is one it shall not run on."""
     if gated:
         request = msgspec.structs.replace(request, approval=True)
     match rules.gate(request, env.config.approval):
@@ -86,7 +88,7 @@ def submit(
             state = TaskState.WAITING_APPROVAL
         case rules.Gate.OPEN:
             state = TaskState.QUEUED
-    task = _new_task(tx, env, request, origin, state, retry_of)
+    task = replace(_new_task(tx, env, request, origin, state, retry_of), avoid_node=avoid_node)
     if wait_s and state is TaskState.QUEUED:
         why = "waits for the words that may belong to it"
         task = replace(task, not_before=tx.now + wait_s, wait_reason=why)
@@ -112,6 +114,7 @@ def _new_task(
     state: TaskState,
     retry_of: int | None,
 ) -> TaskRecord:
+    request = _with_limits_of(tx, request)
     cap = request.max_cost_usd or env.config.budget.per_task_usd or None
     return TaskRecord(
         id=0,
@@ -136,6 +139,19 @@ def _new_task(
         conversation=origin.conversation,
         retry_of=retry_of,
         **_continued(tx, request),
+    )
+
+
+def _with_limits_of(tx: Tx, request: SubmitTask) -> SubmitTask:
+    """A follow-up has the limits of what it continues, unless it names its own: whoever capped a
+    task did not mean its next sentence to run without a cap."""
+    if request.continue_of is None:
+        return request
+    before = find_task(tx, request.continue_of)
+    return msgspec.structs.replace(
+        request,
+        max_cost_usd=request.max_cost_usd or before.max_cost_usd,
+        timeout_s=request.timeout_s or before.timeout_s,
     )
 
 

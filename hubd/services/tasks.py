@@ -19,14 +19,24 @@ from common.wire.tasks import (
     Why,
 )
 from hubd.domain.actors import Actor
+from hubd.domain.dispatch import is_fresh
 from hubd.domain.lifecycle import Cause, Move
 from hubd.domain.records import TaskRecord
 from hubd.errors import ConflictError
-from hubd.services import asking, cancelling, journal, present, submitting, waiting
+from hubd.services import (
+    asking,
+    cancelling,
+    ending,
+    journal,
+    moving,
+    present,
+    submitting,
+    waiting,
+)
 from hubd.services.env import Env
 from hubd.services.output import OutputFeed
 from hubd.services.submitting import Origin
-from hubd.store import approvals, attempts, money, tasks
+from hubd.store import approvals, attempts, money, nodes, tasks
 from hubd.store.database import Database
 from hubd.store.transaction import Tx, View
 
@@ -116,12 +126,16 @@ class Tasks:
             lambda tx: [present.task(t) for t in cancelling.cancel_all(tx, self._env, by.name)]
         )
 
-    async def retry(self, task_id: int, *, key: str | None, by: Actor) -> Submitted:
+    async def retry(
+        self, task_id: int, *, key: str | None, by: Actor, elsewhere: bool = False
+    ) -> Submitted:
         """A finished task again, as a new one with `retry_of`; a task that needs attention goes
-        back to the queue itself. Raises ConflictError for one that is neither, and
+        back to the queue itself. `elsewhere`: on another node than it was on, also one that is
+        not over. Raises ConflictError for one that is none of these, and
         IdempotencyMismatchError."""
+        origin = Origin(source="api", by=by.name)
         return await self._database.write(
-            lambda tx: retry_task(tx, self._env, task_id, Origin(source="api", by=by.name), key=key)
+            lambda tx: retry_task(tx, self._env, task_id, origin, key=key, elsewhere=elsewhere)
         )
 
     async def revoke(self, task_id: int, *, by: Actor) -> Task:
@@ -170,20 +184,43 @@ class Tasks:
 
 
 def retry_task(
-    tx: Tx, env: Env, task_id: int, origin: Origin, *, key: str | None = None
+    tx: Tx,
+    env: Env,
+    task_id: int,
+    origin: Origin,
+    *,
+    key: str | None = None,
+    elsewhere: bool = False,
 ) -> Submitted:
     """Run a task again (T17, or a new task for a finished one)."""
-    digest = submitting.body_hash("retry", task_id)
+    digest = submitting.body_hash("retry elsewhere" if elsewhere else "retry", task_id)
     known = submitting.known_submission(tx, key, digest)
     if known is not None:
         return Submitted(present.task(known), created=False)
     task = submitting.find_task(tx, task_id)
-    if task.state is TaskState.NEEDS_ATTENTION:
-        if key is not None:
-            tasks.insert_key(tx.conn, key, digest, task.id)
-        return Submitted(present.task(_requeue(tx, env, task, origin)), created=False)
-    if task.state not in TERMINAL_STATES:
-        raise ConflictError(f"#{task_id} is not over: it is {task.state.value}")
+    if task.state in TERMINAL_STATES:
+        return _run_again(tx, env, task, origin, key, digest, elsewhere)
+    if elsewhere:
+        task = moving.move_elsewhere(tx, env, task, origin.by)
+    elif task.state is TaskState.NEEDS_ATTENTION:
+        task = _requeue(tx, env, task, origin)
+    else:
+        hint = f": retry {task_id} elsewhere moves it" if task.node or task.wait_until else ""
+        raise ConflictError(f"#{task_id} is not over: it is {task.state.value}{hint}")
+    if key is not None:
+        tasks.insert_key(tx.conn, key, digest, task.id)
+    return Submitted(present.task(task), created=False)
+
+
+def _run_again(
+    tx: Tx,
+    env: Env,
+    task: TaskRecord,
+    origin: Origin,
+    key: str | None,
+    digest: str,
+    elsewhere: bool,
+) -> Submitted:
     where = replace(origin, conversation=origin.conversation or task.conversation)
     where = replace(where, files=task.files)
     again = submitting.submit(
@@ -195,11 +232,18 @@ def retry_task(
         digest=digest,
         retry_of=task.id,
         gated=any(a.kind is ApprovalKind.GATE for a in approvals.of_task(tx.conn, task.id)),
+        avoid_node=tasks.place_of(task) if elsewhere else None,
     )
     return Submitted(present.task(again), created=True)
 
 
 def _requeue(tx: Tx, env: Env, task: TaskRecord, origin: Origin) -> TaskRecord:
+    """Back to its session, if the node that holds it is there."""
+    place = tasks.place_of(task)
+    node = None if place is None else nodes.find(tx.conn, place)
+    age_s = None if node is None or node.heartbeat_at is None else tx.now - node.heartbeat_at
+    there = is_fresh(age_s, env.config.hub.stale_after_s)
+    held = ending.held_place(tx, env, task, place or "", keeps=there, start=tx.now)
     return journal.move_task(
         tx,
         env,
@@ -209,6 +253,7 @@ def _requeue(tx: Tx, env: Env, task: TaskRecord, origin: Origin) -> TaskRecord:
         detail={"requested_by": origin.by},
         wait_reason="sent back to the queue",
         crashes=0,
+        **held,
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from common.clock import to_datetime_or_none
-from common.wire.tasks import NodeVerdict, TaskState, Why
-from hubd.domain import dispatch, replies
+from common.wire.tasks import NodeVerdict, OnLost, TaskState, Why
+from hubd.domain import dispatch, places, replies
 from hubd.domain.dispatch import NodeView, Verdict
 from hubd.domain.records import TaskRecord
 from hubd.services import journal
 from hubd.services.env import Env
-from hubd.store import nodes, tasks
+from hubd.store import attempts, nodes, tasks
 from hubd.store.transaction import Tx, View
 
 
@@ -64,6 +64,8 @@ def look(
     able = [views[verdict.node] for verdict in verdicts if verdict.ok]
     best = min(able, key=lambda view: dispatch.score(view, source.now), default=None)
     obstacle = global_obstacle(source, env, task)
+    if obstacle is None and not able:
+        obstacle = wait_words(source, env, task)
     return Outlook(
         reason=obstacle or dispatch.summarize(lane, verdicts),
         ahead=tasks.ahead(source.conn, task),
@@ -89,13 +91,69 @@ def global_obstacle(source: Tx | View, env: Env, task: TaskRecord) -> str | None
     return None
 
 
+def wait_words(source: Tx | View, env: Env, task: TaskRecord) -> str | None:
+    """What a task says that waits for the node on which its session is, or on which it runs."""
+    if task.state is TaskState.UNKNOWN:
+        return silence_words(source, env, task)
+    place = tasks.place_of(task)
+    if not task.sticky or place is None or task.wait_until is None:
+        return None
+    node = nodes.find(source.conn, place)
+    view = node_views(source, env, {place: 1}).get(place)
+    if node is None or view is None:
+        return places.waits_words(place, None, _clock(source, env, task.wait_until), ELSEWHERE)
+    verdict = dispatch.judge(view, tasks.lane_of(task), source.now, env.config.hub.stale_after_s)
+    if verdict.ok:
+        return None
+    absence = node.absence if verdict.refusal is dispatch.Refusal.AWAY else verdict.text
+    return places.waits_words(place, absence, _clock(source, env, task.wait_until), ELSEWHERE)
+
+
+ELSEWHERE = "starts elsewhere"
+
+
+def silence_words(source: Tx | View, env: Env, task: TaskRecord) -> str:
+    """What an attempt waits for whose node is silent."""
+    node = None if task.node is None else nodes.find(source.conn, task.node)
+    until = _clock(source, env, lost_at(source, env, task))
+    if task.cancel_requested:
+        then = "counts as stopped"
+    elif task.on_lost is OnLost.HOLD and task.avoid_node != task.node:
+        then = "asks you"
+    else:
+        then = ELSEWHERE
+    return places.waits_words(task.node or "", node.absence if node else None, until, then)
+
+
+def lost_at(source: Tx | View, env: Env, task: TaskRecord) -> float:
+    """When the silent attempt of a task is given up."""
+    node = None if task.node is None else nodes.find(source.conn, task.node)
+    return places.lost_at(
+        task.unknown_since or source.now,
+        None if node is None else node.leaving,
+        env.config.hub,
+        moved=task.node is not None and task.avoid_node == task.node,
+        stopped=task.cancel_requested,
+    )
+
+
+def waits_since(source: Tx | View, task: TaskRecord) -> float | None:
+    """Since when it waits for its node."""
+    if task.state is TaskState.UNKNOWN:
+        return task.unknown_since
+    ended = [a.ended_at for a in attempts.of_task(source.conn, task.id) if a.ended_at]
+    return max(ended, default=None)
+
+
+def _clock(source: Tx | View, env: Env, at: float) -> str:
+    return places.clock_time(at, source.now, env.zone)
+
+
 _OTHER_REASONS = {
-    TaskState.NEEDS_ATTENTION: "its node went silent and the task asked not to be run again alone: "
-    "retry or stop it",
+    TaskState.NEEDS_ATTENTION: "it asks whether to go on: retry or stop it",
     TaskState.LEASED: "it is about to start",
     TaskState.RUNNING: "it is running",
     TaskState.CANCELLING: "it is being stopped",
-    TaskState.UNKNOWN: "its node has gone silent",
 }
 
 
@@ -119,8 +177,14 @@ def why(source: Tx | View, env: Env, task: TaskRecord) -> Why:
                 for verdict in outlook.verdicts
             ],
         )
+    if task.state is TaskState.UNKNOWN:
+        words = silence_words(source, env, task)
+        sooner = "" if task.avoid_node == task.node else f". retry {task.id} elsewhere moves it"
+        return Why(task_id=task.id, state=task.state, reason=f"it {words}{sooner}")
     if task.state is TaskState.WAITING_APPROVAL:
         reason = f"it waits for a yes to {task.approval_code}"
+    elif task.state is TaskState.NEEDS_ATTENTION and task.wait_reason:
+        reason = task.wait_reason
     else:
         reason = _OTHER_REASONS.get(task.state, f"it is over: {task.state.value}")
     if task.node is not None:

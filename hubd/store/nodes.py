@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 
-from common.wire.nodes import AccountState, BreakerState
+from common.wire.nodes import AccountState, BreakerState, Leaving
 from hubd.domain.records import AccountRecord, BreakerRecord, NodeRecord
 from hubd.store.rows import Mapper, unpack
 
@@ -19,6 +19,7 @@ NODES = Mapper(
         "runners": unpack,
         "accepting": bool,
         "draining": bool,
+        "leaving": Leaving,
     },
 )
 BREAKERS = Mapper(

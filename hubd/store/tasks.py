@@ -44,6 +44,7 @@ TASKS = Mapper(
         "on_lost": OnLost,
         "files": unpack,
         "sticky": bool,
+        "wait_told": bool,
         "cancel_requested": bool,
         "cancel_raced": bool,
         "grants": _unpack_grants,
@@ -73,7 +74,10 @@ SELECT l.lane, t.rank, t.id FROM lanes l JOIN tasks t WHERE {{lanes}} AND t.id =
     ORDER BY q.rank DESC, q.id LIMIT 1)
 """
 ALL_LANES = "l.queued > 0"
-LANES_OF_FEW = "l.queued > 0 AND (l.pinned_node IS NULL OR l.pinned_node IN ({marks}))"
+LANES_OF_FEW = (
+    "l.queued > 0 AND (l.pinned_node IS NULL OR l.pinned_node LIKE '!%'"
+    " OR l.pinned_node IN ({marks}))"
+)
 FEW_NODES = 50
 FIRST_OF_LANE = f"""
 SELECT q.rank, q.id FROM tasks q WHERE q.lane = :lane AND {_READY}
@@ -112,9 +116,22 @@ _UNFINISHED = (
 
 
 def lane_of(task: TaskRecord) -> Lane:
-    """A task that must go on in its session asks for the node that holds it."""
-    pinned = task.pinned_node or (task.session_node if task.sticky else None)
-    return Lane(pinned, task.specialist, task.requires, task.project, model_class(task.model))
+    """A task that goes on in its session asks for the node that holds it; one that was moved away
+    from a node asks for any other."""
+    pinned = task.pinned_node or (place_of(task) if task.sticky else None)
+    avoid = task.avoid_node
+    if avoid is not None and pinned == avoid:
+        pinned = None
+    if pinned is not None:
+        avoid = None
+    return Lane(
+        pinned, task.specialist, task.requires, task.project, model_class(task.model), avoid
+    )
+
+
+def place_of(task: TaskRecord) -> str | None:
+    """The node that holds its session, or at least the folder in which it ran last."""
+    return task.session_node or task.last_node
 
 
 def insert(conn: sqlite3.Connection, task: TaskRecord) -> int:
@@ -239,6 +256,15 @@ def in_state(
 
 def live(conn: sqlite3.Connection) -> list[TaskRecord]:
     return in_state(conn, LIVE_STATES)
+
+
+def waited_out(conn: sqlite3.Connection, now: float) -> list[TaskRecord]:
+    """Those that have waited for their node for as long as was said."""
+    return TASKS.find_all(
+        conn,
+        "WHERE state = 'queued' AND wait_until IS NOT NULL AND wait_until <= :now ORDER BY id",
+        {"now": now},
+    )
 
 
 def overdue(conn: sqlite3.Connection, now: float) -> list[TaskRecord]:

@@ -47,7 +47,7 @@ ENV = {
     "MESH_HUB__START_WITHIN_S": "1",
     "MESH_HUB__LEASE_S": "3",
     "MESH_HUB__STOP_AFTER_S": "2",
-    "MESH_HUB__LOST_AFTER_S": "15",
+    "MESH_HUB__LOST_AFTER_S": "18",
 }
 
 

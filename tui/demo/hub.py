@@ -92,9 +92,9 @@ class DemoCalls:
         await self._moment()
         return self._simulation.cancel(task_id)
 
-    async def retry(self, task_id: int, *, idempotency_key: str) -> Task:
+    async def retry(self, task_id: int, *, idempotency_key: str, elsewhere: bool = False) -> Task:
         await self._moment()
-        return self._simulation.retry(task_id)
+        return self._simulation.retry(task_id, elsewhere=elsewhere)
 
     async def why(self, task_id: int) -> Why:
         await self._moment()

@@ -229,8 +229,12 @@ class Simulation:
             self._finish(task, TaskState.CANCELLED)
         return self.task(task_id)
 
-    def retry(self, task_id: int) -> Task:
+    def retry(self, task_id: int, *, elsewhere: bool = False) -> Task:
         old = self.task(task_id)
+        if elsewhere and old.state not in TERMINAL_STATES:
+            fields = {"state": TaskState.QUEUED, "node": None, "fence": None, "lease_until": None}
+            self.put_task(changed(old, **fields, avoid_node=old.node), "task.moved")
+            return self.task(task_id)
         body = SubmitTask(prompt=old.prompt, title=old.title, specialist=old.specialist)
         return self.submit(body, retry_of=task_id)
 

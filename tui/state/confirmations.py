@@ -62,6 +62,19 @@ def retry(tasks: Sequence[Task]) -> Asking:
     return Asking(f"Retry {plural(len(tasks), 'task')}?", tuple(lines), "retry")
 
 
+def move(task: Task) -> Asking:
+    where = task.node or task.session_node or "its node"
+    live = task.state in LIVE_STATES
+    first = f"It is stopped on {where} first, and begins" if live else "It begins"
+    lines = (
+        f"#{task.id} {one_line(task.title)}",
+        "",
+        f"{first} again on another machine. What it has done stays on {where}.",
+        "Nothing starts elsewhere while it may still run there.",
+    )
+    return Asking(f"Run #{task.id} elsewhere?", lines, "run elsewhere")
+
+
 def drain(node: Node, live: int) -> Asking:
     work = f"It finishes its {plural(live, 'task')} and takes" if live else "It takes"
     lines = (f"{work} no more until u gives it work again.",)

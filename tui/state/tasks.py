@@ -154,3 +154,15 @@ def _cost(task: Task) -> str:
     """Nothing only for a task of which nothing ran."""
     known = task.cost_usd or task.unknown_cost_attempts
     return spent(task.cost_usd, task.unknown_cost_attempts) if known else ""
+
+
+def waits_for_node(task: Task) -> bool:
+    """Whether it stands still because of the node on which its session is, or asks its owner."""
+    if task.state is TaskState.QUEUED:
+        return task.wait_until is not None
+    return task.state in {TaskState.UNKNOWN, TaskState.NEEDS_ATTENTION}
+
+
+def may_move(task: Task) -> bool:
+    """Whether `retry` does something to a task that is not over: it then runs elsewhere."""
+    return waits_for_node(task) or task.state in {TaskState.LEASED, TaskState.RUNNING}

@@ -17,7 +17,7 @@ from agentd.runners.protocol import (
     ToolEnded,
     ToolStarted,
 )
-from common.wire.tasks import Outcome
+from common.wire.tasks import Cap, Outcome
 
 MODEL = "claude-sonnet-5-5"
 CLEAN = Exit(returncode=0)
@@ -239,8 +239,10 @@ def test_a_limit_carries_its_reset_time_and_other_ends_do_not() -> None:
     assert classify(fold(event, init(), result()), CLEAN).resets_at is None
 
 
-@pytest.mark.parametrize("subtype", ["error_max_turns", "error_max_budget_usd"])
-def test_a_cap_is_the_tasks_own_and_keeps_what_was_said(subtype: str) -> None:
+@pytest.mark.parametrize(
+    ("subtype", "cap"), [("error_max_turns", Cap.TURNS), ("error_max_budget_usd", Cap.BUDGET)]
+)
+def test_a_cap_is_named_and_only_the_tasks_own_is_the_end(subtype: str, cap: Cap) -> None:
     text = {"id": "m", "model": MODEL, "content": [{"type": "text", "text": "So far."}]}
     lines = [{"type": "assistant", "message": text}]
     capped = result(subtype=subtype, is_error=True, result=None, errors=["Reached it"])
@@ -248,7 +250,7 @@ def test_a_cap_is_the_tasks_own_and_keeps_what_was_said(subtype: str) -> None:
     assert ended.outcome is Outcome.TASK_ERROR
     assert "Reached it" in (ended.error or "")
     assert ended.text == "So far."
-    assert ended.final
+    assert (ended.capped, ended.final) == (cap, cap is Cap.BUDGET)
 
 
 STOPPED = result(subtype="error_during_execution", is_error=True, result=None, errors=["aborted"])

@@ -16,7 +16,13 @@ def test_the_default_time_limits_are_consistent() -> None:
 
 
 @pytest.mark.parametrize(
-    "limits", [{"lease_s": 49.0}, {"stop_after_s": 350.0}, {"stale_after_s": 19.0}]
+    "limits",
+    [
+        {"lease_s": 49.0},
+        {"stop_after_s": 2390.0},
+        {"lost_after_s": 1815.0},
+        {"stale_after_s": 19.0},
+    ],
 )
 def test_time_limits_that_let_a_task_run_twice_are_refused(limits: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=r"hub\."):

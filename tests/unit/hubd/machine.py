@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from common.clock import to_datetime
+from common.config.sense import KILL_GRACE_S
 from common.wire.admin import SetHold
 from common.wire.approvals import AnswerApproval, Approval, ApprovalState, Decision, Reach, Risk
 from common.wire.messages import ClaimOutbox, OutboxOutcome
@@ -45,7 +46,7 @@ from tests.unit.hubd.hub import (
     node_actor,
     open_hub,
 )
-from tests.unit.hubd.oracle import Oracle
+from tests.unit.hubd.oracle import Oracle, Seen
 
 T = TypeVar("T")
 
@@ -61,6 +62,7 @@ MACHINE_CONFIG = configured(
 )
 OVER_BUDGET = "over budget"
 LIMITS = MACHINE_CONFIG.hub
+SMALL_CAP_USD = 1.0
 REPORTED = (
     Outcome.OK,
     Outcome.TASK_ERROR,
@@ -133,6 +135,7 @@ class HubMachine(RuleBasedStateMachine):
         self.resumes: dict[int, str] = {}
         self.spent: dict[str, int] = {}
         self.starts = dict.fromkeys(NODES, 1)
+        self.alive: dict[int, float] = {}
         self._open()
         self.oracle = Oracle(self.path, self.hub.database.epoch)
 
@@ -206,6 +209,7 @@ class HubMachine(RuleBasedStateMachine):
         hold=st.booleans(),
         critic=st.booleans(),
         model=st.sampled_from([None, "opus", "haiku"]),
+        capped=st.booleans(),
     )
     def submit(
         self,
@@ -215,6 +219,7 @@ class HubMachine(RuleBasedStateMachine):
         hold: bool,
         critic: bool,
         model: str | None = None,
+        capped: bool = False,
     ) -> None:
         self.keys += 1
         key = f"key-{self.keys}"
@@ -228,6 +233,7 @@ class HubMachine(RuleBasedStateMachine):
                 on_lost=OnLost.HOLD if hold else OnLost.REQUEUE,
                 specialist="critic" if critic else None,
                 model=model,
+                max_cost_usd=SMALL_CAP_USD if capped else None,
             )
         )
         wanted = TaskState.WAITING_APPROVAL if gated else TaskState.QUEUED
@@ -248,6 +254,7 @@ class HubMachine(RuleBasedStateMachine):
             "on_lost": before.on_lost,
             "specialist": before.specialist,
             "model": before.model,
+            "max_cost_usd": SMALL_CAP_USD if before.max_cost_usd == SMALL_CAP_USD else None,
         }
         prompt = "another body" if other_body else before.prompt
         if key in self.retry_keys or (not other_body and self._asked_in_flight(task_id)):
@@ -294,6 +301,25 @@ class HubMachine(RuleBasedStateMachine):
             assert not isinstance(again, HubError), f"I1: a repeat was refused: {again}"
             assert (again.task.id, again.created) == (answer.task.id, False)
         self.check()
+
+    @precondition(lambda self: self.oracle.seen.tasks)
+    @rule(number=picks)
+    def move(self, number: int) -> None:
+        task = self.pick(self.tasks(), number)
+        assert task is not None
+        self._move(task.id)
+        self.check()
+
+    def _move(self, task_id: int) -> None:
+        """`retry 42 elsewhere`."""
+        retry = self.hub.services.tasks.retry
+        answer = self.attempted(retry(task_id, key=None, by=OPERATOR, elsewhere=True))
+        if isinstance(answer, HubError):
+            assert isinstance(answer, ConflictError)
+        elif answer.created:
+            self.oracle.expected_tasks.add(answer.task.id)
+        else:
+            assert answer.task.avoid_node, "a task was moved away from nowhere"
 
     @rule(on=st.booleans())
     def hold(self, on: bool) -> None:
@@ -452,8 +478,10 @@ class HubMachine(RuleBasedStateMachine):
             assert not (leases and breaker.probe_fence), "I8: a second probe"
         for account in accounts.values():
             self._check_account(account, name, leases)
+        state = self.oracle.look()
         for lease in leases:
             self.leases[lease.fence] = (name, lease.task.id)
+            self._check_cap(lease, state)
             if lease.task.resume is not None:
                 self.resumes[lease.fence] = lease.task.resume.code
         self.check()
@@ -475,6 +503,15 @@ class HubMachine(RuleBasedStateMachine):
         after = node_store.accounts(self.oracle.conn)[account.name]
         assert after.probe_fence == concerned[0].fence, "I9: nobody remembers the first task"
 
+    def _check_cap(self, lease: Lease, state: Seen) -> None:
+        task = state.tasks[lease.task.id]
+        continued = state.tasks.get(task.continue_of or 0)
+        if continued is not None and continued.max_cost_usd is not None:
+            assert task.max_cost_usd is not None, "I27: a follow-up runs without the cap"
+        if task.max_cost_usd is not None:
+            left = max(task.max_cost_usd - (task.cost_usd or 0.0), 0.01)
+            assert (lease.task.max_cost_usd or 9e9) <= left + 1e-9, "I27: more than is left"
+
     @rule(name=node_names, free=st.integers(1, 4))
     def claim(self, name: str, free: int) -> None:
         self._claim(name, free)
@@ -489,13 +526,29 @@ class HubMachine(RuleBasedStateMachine):
         if task.cancel_requested:
             assert isinstance(answer, FencedError), "I11: a stopped task was started"
             return False
+        if task.avoid_node == name:
+            assert isinstance(answer, FencedError), "I24: a moved task was started where it was"
+            self.alive.pop(fence, None)
+            return False
         assert not isinstance(answer, HubError), f"a start was refused: {answer}"
         wanted = "applied" if task.state is TaskState.LEASED else "duplicate"
         assert answer.status == wanted
+        self._note_alive(fence)
         if fence in self.resumes:
             first = self.spent.setdefault(self.resumes[fence], fence)
             assert first == fence, "I10: one yes for two attempts"
         return True
+
+    def _note_alive(self, fence: int) -> None:
+        """Its node runs it from now on: nobody else may, until it said it does not, or was without
+        contact for so long that it has stopped."""
+        _, task_id = self.leases[fence]
+        for other, contact_at in self.alive.items():
+            silent_s = self.clock.monotonic() - contact_at
+            same = other != fence and self.leases[other][1] == task_id
+            stopped = silent_s > LIMITS.stop_after_s + KILL_GRACE_S
+            assert stopped or not same, "I24: a task runs twice"
+        self.alive[fence] = self.clock.monotonic()
 
     @precondition(lambda self: self.leases)
     @rule(number=picks)
@@ -510,8 +563,17 @@ class HubMachine(RuleBasedStateMachine):
         state = self.oracle.look()
         task = state.task_of(fence)
         resets_at = None if resets_in is None else to_datetime(self.clock.now() + resets_in)
+        self.alive.pop(fence, None)
         answer = self.attempted(
-            self.hub.result(fence, name, outcome, cost_usd=cost, resets_at=resets_at, **more)
+            self.hub.result(
+                fence,
+                name,
+                outcome,
+                cost_usd=cost,
+                resets_at=resets_at,
+                runner="claude",
+                **more,
+            )
         )
         if state.attempts[fence].stop is not None and outcome != Outcome.OK:
             outcome = OVER_BUDGET
@@ -545,9 +607,23 @@ class HubMachine(RuleBasedStateMachine):
             assert after.state is TaskState.CANCELLED, "a cancelled task goes on"
         elif outcome == OVER_BUDGET:
             assert after.state is TaskState.FAILED, "a task above its cap runs again"
+        elif before.max_cost_usd is not None and (after.cost_usd or 0.0) >= before.max_cost_usd:
+            assert after.state is TaskState.FAILED, "I27: it runs on with its cap spent"
         elif outcome in (Outcome.PROVIDER_LIMIT, Outcome.PROVIDER_BUSY, Outcome.NEEDS_LOGIN):
             assert after.state is TaskState.QUEUED
             assert after.attempt == before.attempt - 1, "the account's fault cost an attempt"
+        self._expect_place(before, after, outcome)
+
+    def _expect_place(self, before: TaskRecord, after: TaskRecord, outcome: str) -> None:
+        if after.state is not TaskState.QUEUED or before.pinned_node is not None:
+            return
+        if before.avoid_node == before.node:
+            assert not after.sticky, "I25: a moved task waits for the node it was moved from"
+            assert after.avoid_node == before.node, "I25: a moved task may go back"
+        elif outcome in (Outcome.INTERRUPTED, Outcome.LOST, Outcome.PROVIDER_LIMIT):
+            assert after.sticky, "I25: interrupted work loses its place"
+            follows = before.sticky and before.continue_of is not None
+            assert follows or after.wait_until is not None, "I25: it waits with no end"
 
     @precondition(lambda self: self.leases)
     @rule(number=picks, outcome=outcomes, repeats=st.integers(1, 2))
@@ -628,8 +704,14 @@ class HubMachine(RuleBasedStateMachine):
         for fence in open_:
             task = state.task_of(fence)
             assert task is not None
-            ends = task.cancel_requested or fence in stopped
+            moved = task.avoid_node == task.node
+            ends = task.cancel_requested or moved or fence in stopped
             assert (fence in reply.kill) == ends, "the wrong attempt is killed"
+        for fence in [f for f in self.alive if self.leases[f][0] == name]:
+            if fence in open_ and not restarted:
+                self.alive[fence] = self.clock.monotonic()
+            else:
+                del self.alive[fence]  # it says itself that it does not run it
 
     @precondition(lambda self: self.tasks(TaskState.RUNNING))
     @rule(number=picks, same=st.booleans(), risky=st.booleans(), ruled=st.booleans())
@@ -663,6 +745,7 @@ class HubMachine(RuleBasedStateMachine):
         assert task is not None
         assert task.fence is not None
         code = self.asked[task.fence][-1]
+        self.alive.pop(task.fence, None)
         answer = self.attempted(
             self.hub.result(
                 task.fence,
@@ -677,7 +760,10 @@ class HubMachine(RuleBasedStateMachine):
             self.oracle.reported[task.fence] = 0.1
             self.oracle.applied.add(task.fence)
             after = self.oracle.look().tasks[task.id]
-            assert after.state in (TaskState.WAITING_APPROVAL, TaskState.QUEUED)
+            ends = {TaskState.WAITING_APPROVAL, TaskState.QUEUED}
+            if task.max_cost_usd is not None and after.cost_usd >= task.max_cost_usd:
+                ends.add(TaskState.FAILED)  # moved or stopped, it ended for good
+            assert after.state in ends
         self.check()
 
     # -- directed --------------------------------------------------------------------------------
@@ -891,7 +977,7 @@ class HubMachine(RuleBasedStateMachine):
         """No beat for so long that all that ran is lost; late results come afterwards, also when
         somebody else works on the same by then."""
         running = [t.fence for t in self.tasks(*LIVE_STATES) if t.fence]
-        for seconds in (0.0, 61.0, 1.0, 301.0):
+        for seconds in (0.0, 61.0, 1.0, LIMITS.lost_after_s + 1):
             self.do(self.hub.tick(seconds))
             if listens:
                 for name in NODES:
@@ -905,6 +991,55 @@ class HubMachine(RuleBasedStateMachine):
         for fence in running:
             if fence in self.leases:
                 self._post(fence, Outcome.OK, 0.75)
+        self.check()
+
+    @rule(
+        name=node_names,
+        silent=st.booleans(),
+        later_s=st.sampled_from([1.0, 400.0, 1900.0]),
+    )
+    def moved_away(self, name: str, silent: bool, later_s: float) -> None:
+        """Its owner wants elsewhere what runs, or may run; the other node asks for it at once and
+        later."""
+        other = next(n for n in NODES if n != name)
+        for ready in NODES:
+            self._make_ready(ready)
+        self.submit(False, None, Priority.HIGH, False, False)
+        self.do(self.hub.tick())
+        for lease in self._claim(name, 1):
+            self._start(lease.fence)
+            self.check()
+            if silent:
+                self.do(self.hub.tick(62.0))
+            self._move(lease.task.id)
+            self.check()
+            for seconds in (0.0, later_s):
+                self.do(self.hub.tick(seconds))
+                self._make_ready(other)
+                for taken in self._claim(other, 4):
+                    self._start(taken.fence)
+            if not silent:
+                self._post(lease.fence, Outcome.KILLED, 0.1)
+        self.check()
+
+    @rule(name=node_names, outcome=st.sampled_from([Outcome.INTERRUPTED, Outcome.LOST]))
+    def interrupted(self, name: str, outcome: str) -> None:
+        """Capped work is interrupted while another node asks; it resumes, and is followed up."""
+        other = next(n for n in NODES if n != name)
+        for ready in NODES:
+            self._make_ready(ready)
+        self.submit(False, None, Priority.HIGH, False, False, capped=True)
+        for lease in self._claim(name, 1):
+            self._start(lease.fence)
+            self._post(lease.fence, outcome, 0.5)
+            self.check()
+            self._claim(other, 4)
+            for again in self._claim(name, 4):
+                self._start(again.fence)
+                self._post(again.fence, Outcome.OK, 0.1)
+            self.check()
+            self._hear(f"#{lease.task.id} and once more", self._next_guid())
+            self._claim(name, 4)
         self.check()
 
     @rule(name=node_names)
@@ -976,10 +1111,13 @@ class HubMachine(RuleBasedStateMachine):
 
     # -- time ------------------------------------------------------------------------------------
 
-    @rule(seconds=st.sampled_from([1.0, 12.0, 31.0, 65.0, 400.0]))
+    @rule(seconds=st.sampled_from([1.0, 12.0, 31.0, 65.0, 400.0, 1801.0]))
     def time_passes(self, seconds: float) -> None:
         self.do(self.hub.tick(seconds))
         self.check()
+        now = self.clock.now()
+        for task in self.tasks(TaskState.QUEUED):
+            assert (task.wait_until or now) >= now, "I26: it waits longer than it said"
 
     @rule(hours=st.sampled_from([-24, -1, 8]), busy=st.booleans())
     def clock_jumps(self, hours: int, busy: bool) -> None:
@@ -1045,6 +1183,7 @@ class HubMachine(RuleBasedStateMachine):
             "acknowledged": dict(oracle.acknowledged),
             "expected_tasks": set(oracle.expected_tasks),
             "reported": dict(oracle.reported),
+            "so_far": {fence: list(said) for fence, said in oracle.so_far.items()},
             "applied": set(oracle.applied),
             "guids": dict(oracle.guids),
             "faults": dict(oracle.faults),
@@ -1056,3 +1195,4 @@ class HubMachine(RuleBasedStateMachine):
         self.claimed = {i: c for i, c in self.claimed.items() if i in self.oracle.seen.outbox}
         self.asked = {}
         self.resumes, self.spent = {}, {}
+        self.alive = {}  # what ran beyond the backup is ended by the next heartbeat

@@ -15,7 +15,17 @@ import pytest
 
 from common.wire.nodes import BreakerState
 from common.wire.tasks import LIVE_STATES, Outcome, TaskState
-from hubd.domain import accounts, breaker, dispatch, grants, leases, lifecycle, money, retry
+from hubd.domain import (
+    accounts,
+    breaker,
+    dispatch,
+    grants,
+    leases,
+    lifecycle,
+    money,
+    places,
+    retry,
+)
 from hubd.domain import approvals as rules
 from hubd.domain.lifecycle import Move
 from hubd.services import (
@@ -25,6 +35,7 @@ from hubd.services import (
     conversation,
     ending,
     journal,
+    moving,
     nodes,
     placing,
     reaper,
@@ -458,3 +469,72 @@ def the_lease_is_not_released_with_the_task(patch: Patch) -> None:
         return account
 
     patch.setattr(ending, "end_attempt", end_attempt)
+
+
+@mutant
+def a_silent_node_counts_as_stopped_at_once(patch: Patch) -> None:
+    patch.setattr(places, "surely_stopped_at", lambda unknown_since, hub: unknown_since)
+
+
+@mutant
+def a_silent_attempt_is_given_up_while_its_node_works_on(patch: Patch) -> None:
+    patch.setattr(places, "lost_at", lambda unknown_since, *_, **__: unknown_since + 300.0)
+
+
+@mutant
+def a_running_task_moves_before_its_node_stopped(patch: Patch) -> None:
+    real = moving.move_elsewhere
+
+    def move_elsewhere(tx: Tx, env: Any, task: Any, by: str) -> Any:
+        moved = real(tx, env, task, by)
+        if task.state is TaskState.RUNNING:
+            attempt = attempts.find(tx.conn, task.fence)
+            return ending.lose(
+                tx, env, moved, attempt, node_beats=False, waits=False, reason="moved"
+            )
+        return moved
+
+    patch.setattr(moving, "move_elsewhere", move_elsewhere)
+
+
+@mutant
+def a_moved_task_is_not_killed(patch: Patch) -> None:
+    real = nodes.orders
+
+    def orders(source: Any, name: str, request: Any) -> Any:
+        reply = real(source, name, request)
+        moved = {t.fence for t in tasks.live_of(source.conn, name) if not t.cancel_requested}
+        return msgspec.structs.replace(reply, kill=[f for f in reply.kill if f not in moved])
+
+    patch.setattr(nodes, "orders", orders)
+
+
+@mutant
+def a_moved_task_may_go_back(patch: Patch) -> None:
+    real = tasks.lane_of
+    patch.setattr(tasks, "lane_of", lambda task: replace(real(task), avoid_node=None))
+
+
+@mutant
+def interrupted_work_goes_anywhere(patch: Patch) -> None:
+    patch.setattr(places, "keeps_place", lambda *_, **__: False)
+
+
+@mutant
+def work_waits_for_its_node_without_end(patch: Patch) -> None:
+    patch.setattr(tasks, "waited_out", lambda *_: [])
+
+
+@mutant
+def the_lane_forgets_the_node_it_waits_for(patch: Patch) -> None:
+    patch.setattr(tasks, "place_of", lambda task: None)
+
+
+@mutant
+def a_follow_up_has_no_cap(patch: Patch) -> None:
+    patch.setattr(submitting, "_with_limits_of", lambda tx, request: request)
+
+
+@mutant
+def a_task_runs_on_with_its_cap_spent(patch: Patch) -> None:
+    patch.setattr(retry, "_unless_spent", lambda task, fate, spent_usd: fate)

@@ -104,6 +104,7 @@ class Oracle:
         self._answers_stay(was, now_is)
         self._grants_held(was, now_is)
         self._poison_stops(now_is)
+        self._places_kept(was, now_is)
         self._live_means_held(now_is)
         self._sent_once(was, now_is)
         self._events_tell_all(now_is)
@@ -247,6 +248,17 @@ class Oracle:
             assert task.crashes <= 3, "I15: a poison task ran again"
             if task.crashes == 3:
                 assert task.state in TERMINAL_STATES, "I15: a poison task lives"
+
+    def _places_kept(self, was: Seen, now_is: Seen) -> None:
+        """Work that waits for its node is given to no other before the time it said."""
+        for fence in set(now_is.attempts) - set(was.attempts):
+            attempt = now_is.attempts[fence]
+            before = was.tasks.get(attempt.task_id)
+            if before is None or before.state is not TaskState.QUEUED or not before.sticky:
+                continue
+            if (before.wait_until or 9e99) > attempt.leased_at:
+                place = before.pinned_node or before.session_node or before.last_node
+                assert attempt.node == place, "I25: it was given to another node than it waits for"
 
     def _live_means_held(self, now_is: Seen) -> None:
         live = {t.fence for t in now_is.tasks.values() if t.state in LIVE_STATES}

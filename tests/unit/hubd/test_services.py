@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from common.clock import to_datetime
+from common.config import HubConfig
 from common.fold import FoldedState
 from common.wire.admin import NewToken, Role, SetHold
 from common.wire.approvals import AnswerApproval, ApprovalKind, ApprovalState, Decision
@@ -44,6 +45,7 @@ from hubd.services.money import GroupBy
 from hubd.services.tasks import TaskQuery
 from tests.unit.hubd.hub import BRIDGE, OPERATOR, Hub, configured, node_actor, open_hub
 
+LOST_S = HubConfig().lost_after_s + 1
 YES, NO = Decision.APPROVE, Decision.DENY
 
 
@@ -137,8 +139,8 @@ async def lose_held_task(hub: Hub) -> None:
     (lease,) = await hub.claim("rex")
     await hub.start(lease.fence, "rex")
     await hub.tick()
-    for _ in range(8):
-        await hub.tick(61)
+    for _ in range(3):
+        await hub.tick(LOST_S)
 
 
 async def test_a_held_task_that_lost_its_node_waits_for_its_owner(hub: Hub) -> None:
@@ -503,7 +505,7 @@ async def test_a_silent_attempt_becomes_unknown_comes_back_or_is_lost(hub: Hub) 
     await hub.beat("rex", lease.fence)
     assert (await hub.task(1)).state is TaskState.RUNNING
     await hub.tick(61)
-    await hub.tick(301)
+    await hub.tick(LOST_S)
     task = await hub.task(1)
     assert (task.state, task.crashes) == (TaskState.QUEUED, 1)
     with pytest.raises(FencedError):
