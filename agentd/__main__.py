@@ -8,7 +8,6 @@ import functools
 import hashlib
 import logging
 import os
-import platform
 import socket
 import sys
 import uuid
@@ -35,6 +34,7 @@ from agentd.secrets import secret_paths
 from agentd.slots import Slots
 from agentd.specialists import NAME, load_bench
 from agentd.spool import Spool
+from agentd.survey import Survey, clipped, machine_facts, runner_facts
 from agentd.workspace import Workspace
 from agentd.worktree import Project
 from common.client import HubClient, NodeApi, find_credentials
@@ -45,6 +45,7 @@ from common.logs import log_to_stderr
 from common.paths import make_private_dir
 from common.proc import single_instance, stop_on_signals
 from common.version import VERSION
+from common.wire.facts import NodeFacts
 from common.wire.nodes import RegisterNode
 
 logger = logging.getLogger(__name__)
@@ -191,7 +192,15 @@ def _compose(
         account=agent.account,
         version=VERSION,
         instance_id=instance_id,
-        facts=facts.facts | model_facts(agent, specialists) | _machine(),
+    )
+    said = machine_facts() | model_facts(agent, specialists) | runner_facts(facts)
+    survey = Survey(
+        msgspec.convert(said, NodeFacts),
+        projects=projects,
+        work_dir=paths.work_dir,
+        git=functools.partial(Git.found, env),
+        clock=clock,
+        changed=standing.news.set,
     )
     contact = Contact(
         hub,
@@ -202,7 +211,8 @@ def _compose(
         check=lambda: (
             fitness.refusal or facts.refusal or disk_refusal(paths.work_dir, agent.min_free_mb)
         ),
-        self_test=functools.partial(_self_test, runner),
+        facts=lambda: survey.facts,
+        self_test=functools.partial(_self_test, runner, survey),
     )
     collector = Collector(
         root=workspace.root,
@@ -218,6 +228,7 @@ def _compose(
         contact=contact,
         fitness=fitness,
         collector=collector,
+        survey=survey,
         keep_awake=KeepAwake(caffeinate(agent.keep_awake), busy=lambda: slots.busy),
         slots=slots,
         slot_count=agent.slots,
@@ -227,22 +238,19 @@ def _compose(
     )
 
 
-async def _self_test(runner: Runner) -> dict[str, Any]:
+async def _self_test(runner: Runner, survey: Survey) -> None:
     """What an open breaker wants to know: whether the runner works here."""
     try:
         facts = await runner.check()
     except MeshError as error:
-        return {"self_test": "failed", "self_test_error": error.message}
-    return facts.facts | {"self_test": "ok"}
+        survey.update(self_test="failed", self_test_error=clipped(error.message))
+    else:
+        survey.update(**runner_facts(facts), self_test="ok", self_test_error=None)
 
 
 def _agent_mark(state: Path) -> str:
     """The same for every start of this agent, different for every other agent."""
     return hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:20]
-
-
-def _machine() -> dict[str, Any]:
-    return {"system": platform.system(), "release": platform.release(), "pid": os.getpid()}
 
 
 if __name__ == "__main__":

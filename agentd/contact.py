@@ -7,12 +7,15 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
+
+import msgspec
 
 from agentd.stops import Reason, Stop
 from common.client import HubError, HubUnreachableError
 from common.clock import Clock
 from common.supervise import Backoff
+from common.wire.facts import NodeFacts
 from common.wire.nodes import (
     AnswerOrder,
     Heartbeat,
@@ -91,18 +94,20 @@ class Contact:
         clock: Clock,
         *,
         registration: RegisterNode,
+        facts: Callable[[], NodeFacts],
         check: Callable[[], str | None],
-        self_test: Callable[[], Awaitable[dict[str, Any]]],
+        self_test: Callable[[], Awaitable[None]],
     ) -> None:
         self._hub = hub
         self._crew = crew
         self._standing = standing
         self._clock = clock
         self._registration = registration
+        self._facts = facts
         self._check = check
         self._self_test = self_test
-        self._facts: dict[str, Any] | None = None
         self._told: dict[int, UsageSoFar] = {}
+        self._told_facts: NodeFacts | None = None
         self._tested_at: float | None = None
         self._last_contact_at = clock.monotonic()
         self._answered_at = clock.now()
@@ -154,7 +159,10 @@ class Contact:
             self._crew.stop_all(Stop(Reason.NO_CONTACT, detail))
 
     async def _register(self) -> Registered:
-        self._terms = await self._hub.register(self._registration)
+        facts = self._facts()
+        registration = msgspec.structs.replace(self._registration, facts=facts)
+        self._terms = await self._hub.register(registration)
+        self._told_facts = facts
         self._told.clear()  # another hub, or an older state of it, may have to hear all of it
         # Kept apart: work goes on, and must end in time, while the terms are asked for anew.
         self._stop_after_s = self._terms.stop_after_s
@@ -168,7 +176,7 @@ class Contact:
         self._standing.news.clear()
         self._note_refusal(self._check())
         reason = self._standing.reason
-        facts, self._facts = self._facts, None
+        facts = self._facts()
         used = self._crew.usage()
         reply = await self._hub.heartbeat(
             Heartbeat(
@@ -176,11 +184,12 @@ class Contact:
                 accepting=self._standing.accepting,
                 instance_id=self._registration.instance_id,
                 not_accepting_reason=reason[:REASON_CHARS] if reason else None,
-                facts=facts,
+                facts=None if facts == self._told_facts else facts,
                 usage=[item for item in used if self._told.get(item.fence) != item],
             )
         )
         self._told = {item.fence: item for item in used}
+        self._told_facts = facts
         self._last_contact_at = self._clock.monotonic()
         self._answered_at = self._clock.now()
         self.in_touch.set()
@@ -203,7 +212,7 @@ class Contact:
         now = self._clock.monotonic()
         if self._tested_at is None or now - self._tested_at > SELF_TEST_EVERY_S:
             self._tested_at = now
-            self._facts = self._registration.facts | await self._self_test()
+            await self._self_test()
 
     async def _pause(self, heartbeat_s: float) -> None:
         with suppress(TimeoutError):

@@ -20,6 +20,7 @@ from agentd.keepawake import KeepAwake
 from agentd.slots import Slots
 from agentd.spool import Spool
 from agentd.stops import Reason, Stop
+from agentd.survey import Survey
 from common.client import HubError, HubUnreachableError
 from common.proc import StopSignals
 from common.supervise import Backoff, Loop, Supervisor
@@ -42,6 +43,7 @@ class Daemon:
         contact: Contact,
         fitness: Fitness,
         collector: Collector,
+        survey: Survey,
         keep_awake: KeepAwake,
         slots: Slots,
         slot_count: int,
@@ -52,6 +54,7 @@ class Daemon:
         self._contact = contact
         self._fitness = fitness
         self._collector = collector
+        self._survey = survey
         self._keep_awake = keep_awake
         self._slots = slots
         self._slot_count = slot_count
@@ -83,6 +86,7 @@ class Daemon:
             "spool": self._spool.run,
             "programs": self._fitness.run,
             "collection": self._collector.run,
+            "survey": self._survey.run,
             "keep awake": self._keep_awake.run,
         }
         for number in range(self._slot_count):

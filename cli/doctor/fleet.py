@@ -9,6 +9,7 @@ from cli.doctor.checks.mesh import why_not
 from cli.doctor.checks.tools import MIN_CLAUDE
 from cli.doctor.finding import Finding, Mark, Verdict, fail, ok, warn
 from common.version import VERSION
+from common.wire.facts import ProjectFacts
 from common.wire.nodes import BreakerState, NodeStatus
 
 
@@ -28,9 +29,12 @@ def _of(node: NodeStatus, hub_version: str) -> Iterator[tuple[str, Verdict]]:
     yield "node", _presence(node)
     yield "version", _version(node, hub_version)
     yield "breakers", _breaker(node)
-    if "claude" in node.facts:
-        yield "claude", _claude(str(node.facts["claude"]))
-    if "self_test" in node.facts:
+    if node.facts.claude is not None:
+        yield "claude", _claude(node.facts.claude)
+    for project in node.facts.projects or ():
+        if project.problem is not None:
+            yield "project", _project(project)
+    if node.facts.self_test is not None:
         yield "self-test", _self_test(node)
 
 
@@ -76,8 +80,14 @@ def _claude(text: str) -> Verdict:
     return ok(f"Claude Code {text}")
 
 
+def _project(project: ProjectFacts) -> Verdict:
+    return warn(
+        f"project {project.name}: {project.problem}", "${EDITOR:-nano} mesh.toml (agent.projects)"
+    )
+
+
 def _self_test(node: NodeStatus) -> Verdict:
-    if node.facts["self_test"] == "ok":
+    if node.facts.self_test == "ok":
         return ok("its last self-test went well")
-    error = node.facts.get("self_test_error", "no reason given")
+    error = node.facts.self_test_error or "no reason given"
     return fail(f"its last self-test failed: {error}", f"on {node.name}: mesh doctor")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from common.wire.approvals import Decision
+from common.wire.facts import NodeFacts
 from common.wire.moment import Moment
 from common.wire.tasks import Dollars, Id, Name, Priority, Usage
 
@@ -53,7 +54,7 @@ class Node(Struct, frozen=True, kw_only=True):
     account: str | None = None
     version: str | None = None
     instance_id: str | None = None
-    facts: dict[str, Any] = {}
+    facts: NodeFacts = NodeFacts()
     accepting: bool = True
     not_accepting_reason: str | None = None
     leaving: Leaving | None = None
@@ -152,10 +153,7 @@ class RegisterNode(Struct, frozen=True, kw_only=True):
     account: Name | None = None
     version: Annotated[str, Meta(max_length=64)] | None = None
     instance_id: Annotated[str, Meta(max_length=64)] | None = None
-    facts: dict[str, Any] = {}
-    """For display: versions of the CLI and the system, doctor findings. The hub itself reads
-    `projects` (their names), `model` (what a task runs on that names none) and `models` (by
-    specialist)."""
+    facts: NodeFacts = NodeFacts()
 
 
 class Registered(Struct, frozen=True, kw_only=True):
@@ -184,7 +182,7 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     instance_id: Annotated[str, Meta(max_length=64)] | None = None
     not_accepting_reason: Annotated[str, Meta(max_length=200)] | None = None
     leaving: Leaving | None = None
-    facts: dict[str, Any] | None = None
+    facts: NodeFacts | None = None
     usage: Annotated[list[UsageSoFar], Meta(max_length=256)] = []
 
 

@@ -154,9 +154,16 @@ def _mismatch(node: NodeRecord, lane: Lane) -> Verdict | None:
     missing = [label for label in lane.requires if label not in node.labels]
     if missing:
         return Verdict(node.name, Refusal.NO_LABEL, f"lacks {', '.join(missing)}")
-    known = node.projects
-    if lane.project is not None and known is not None and lane.project not in known:
-        return Verdict(node.name, Refusal.NO_PROJECT, f"has no project {lane.project}")
+    return None if lane.project is None else _without_project(node, lane.project)
+
+
+def _without_project(node: NodeRecord, name: str) -> Verdict | None:
+    project = node.project(name)
+    if project is None:
+        return Verdict(node.name, Refusal.NO_PROJECT, f"has no project {name}")
+    if project.problem is not None:
+        text = f"its project {name} cannot be used: {project.problem}"
+        return Verdict(node.name, Refusal.NO_PROJECT, text)
     return None
 
 

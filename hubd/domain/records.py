@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import msgspec
 
 from common.model_class import model_class
 from common.wire.approvals import ApprovalKind, ApprovalState, Reach, Risk
+from common.wire.facts import NodeFacts, ProjectFacts
 from common.wire.nodes import AccountState, BreakerState, Leaving
 from common.wire.tasks import OnLost, Priority, TaskState
 
@@ -137,6 +137,9 @@ class BreakerRecord:
     changed_at: float | None = None
 
 
+UNSAID = NodeFacts()
+
+
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
     name: str
@@ -148,7 +151,7 @@ class NodeRecord:
     account: str | None = None
     version: str | None = None
     instance_id: str | None = None
-    facts: str = "{}"
+    facts: NodeFacts = UNSAID
     accepting: bool = True
     not_accepting_reason: str | None = None
     draining: bool = False
@@ -175,29 +178,15 @@ class NodeRecord:
 
     def model_of(self, specialist: str | None) -> str | None:
         """The class of model it gives to a task that names none; None when it does not say."""
-        default, own = _models(self.facts)
-        return own.get(specialist or "", default)
+        named = self.facts.models.get(specialist or "", self.facts.model)
+        return None if named is None else model_class(named)
 
-    @property
-    def projects(self) -> tuple[str, ...] | None:
-        """The projects it says it has (`facts.projects`); None when it does not say."""
-        if '"projects"' not in self.facts:
-            return None
-        named = msgspec.json.decode(self.facts).get("projects")
-        return tuple(map(str, named)) if isinstance(named, list) else None
-
-
-@lru_cache(maxsize=256)
-def _models(facts: str) -> tuple[str | None, dict[str, str | None]]:
-    """The class of its default model, and of those its specialists name (`facts.model`,
-    `facts.models`)."""
-    known = msgspec.json.decode(facts)
-    default, named = known.get("model"), known.get("models")
-    own = named.items() if isinstance(named, dict) else ()
-    return (
-        model_class(default) if isinstance(default, str) else None,
-        {name: model_class(model) for name, model in own if isinstance(model, str)},
-    )
+    def project(self, name: str) -> ProjectFacts | None:
+        """What it says of that project. A node of a version that does not name its projects may
+        have any."""
+        if self.facts.projects is None:
+            return ProjectFacts(name=name)
+        return next((project for project in self.facts.projects if project.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import msgspec
-
 from common.clock import to_datetime
 from common.version import VERSION
 from common.wire.approvals import ApprovalState, Decision
@@ -156,7 +154,7 @@ def register(tx: Tx, name: str, request: RegisterNode) -> NodeRecord:
         account=request.account,
         version=request.version,
         instance_id=request.instance_id,
-        facts=msgspec.json.encode(request.facts).decode(),
+        facts=request.facts,
         accepting=True,
         not_accepting_reason=None,
         leaving=None,
@@ -210,14 +208,13 @@ def take_heartbeat(tx: Tx, env: Env, name: str, request: Heartbeat) -> Heartbeat
 
 
 def _note_changes(tx: Tx, env: Env, node: NodeRecord, request: Heartbeat) -> None:
-    facts = node.facts if request.facts is None else msgspec.json.encode(request.facts).decode()
     changed = replace(
         node,
         heartbeat_at=tx.now,
         accepting=request.accepting,
         not_accepting_reason=request.not_accepting_reason,
         leaving=request.leaving,
-        facts=facts,
+        facts=node.facts if request.facts is None else request.facts,
     )
     if replace(changed, heartbeat_at=node.heartbeat_at) != node:
         journal.save_node(tx, changed, "node.changed")

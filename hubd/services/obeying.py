@@ -41,7 +41,7 @@ def vocabulary(tx: Tx) -> Vocabulary:
     return Vocabulary(
         nodes=_spelling(node.name for node in known),
         specialists=_spelling(name for node in known for name in node.specialists),
-        projects=_spelling(name for node in known for name in (node.projects or ())),
+        projects=_spelling(p.name for node in known for p in (node.facts.projects or ())),
     )
 
 

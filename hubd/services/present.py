@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from common.clock import to_datetime, to_datetime_or_none
 from common.wire.admin import Token
 from common.wire.approvals import Approval, Grant
@@ -136,7 +134,7 @@ def _node_fields(record: NodeRecord, its_breaker: BreakerRecord) -> dict[str, An
         "account": record.account,
         "version": record.version,
         "instance_id": record.instance_id,
-        "facts": msgspec.json.decode(record.facts),
+        "facts": record.facts,
         "accepting": record.accepting,
         "not_accepting_reason": record.not_accepting_reason,
         "leaving": record.leaving,

@@ -5,9 +5,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 
+import msgspec
+
+from common.wire.facts import NodeFacts
 from common.wire.nodes import AccountState, BreakerState, Leaving
 from hubd.domain.records import AccountRecord, BreakerRecord, NodeRecord
 from hubd.store.rows import Mapper, unpack
+
+
+def _read_facts(text: str) -> NodeFacts:
+    """What another version stored in another shape is not known until the node says it again."""
+    try:
+        return msgspec.json.decode(text, type=NodeFacts)
+    except msgspec.DecodeError:
+        return NodeFacts()
+
 
 NODES = Mapper(
     "nodes",
@@ -20,7 +32,9 @@ NODES = Mapper(
         "accepting": bool,
         "draining": bool,
         "leaving": Leaving,
+        "facts": _read_facts,
     },
+    encode={"facts": lambda facts: msgspec.json.encode(facts).decode()},
 )
 BREAKERS = Mapper(
     "breakers", BreakerRecord, key="node", decode={"state": BreakerState, "evidence": unpack}

@@ -12,6 +12,7 @@ import msgspec
 from common.wire.admin import CostRow, Hold, Spend
 from common.wire.approvals import Approval, ApprovalKind, ApprovalState, Risk
 from common.wire.events import HubInfo
+from common.wire.facts import NodeFacts, ProjectFacts
 from common.wire.messages import Bridge, Message, MessageState
 from common.wire.nodes import Account, AccountState, Breaker, BreakerState, Node
 from common.wire.tasks import Attempt, Priority, Task, TaskState, Usage
@@ -98,11 +99,11 @@ def _nodes(fleet: Fleet, now: datetime) -> None:
     )  # fmt: skip
     nodes = [
         node("Archon", 5, "personal", labels=["studio", "docker"],
-             facts={"claude": "2.1.330", "os": "macOS 26.1", "power": "AC"}),
+             facts=_facts("26.1", power="mains", disk_free_gb=810.0, projects=[SHOP, SITE])),
         node("Rex", 2, "personal", labels=["laptop"], breaker=tripped,
-             facts={"claude": "2.1.330", "os": "macOS 26.1", "power": "battery 64 %"}),
+             facts=_facts("26.1", power="battery 60 %", disk_free_gb=96.0, projects=[SHOP])),
         node("Crucible", 3, "work", labels=["mini", "docker"],
-             facts={"claude": "2.1.322", "os": "macOS 15.7", "power": "AC"}),
+             facts=_facts("15.7", claude="2.1.322", power="mains", disk_free_gb=1400.0)),
     ]  # fmt: skip
     fleet.nodes = {each.name: each for each in nodes}
     paused = Account(
@@ -110,6 +111,17 @@ def _nodes(fleet: Fleet, now: datetime) -> None:
         reason="5-hour limit of the plan", changed_at=now - timedelta(minutes=12),
     )  # fmt: skip
     fleet.accounts = {"personal": Account(name="personal"), "work": paused}
+
+
+SHOP = ProjectFacts(
+    name="shop", branch="main", head="5f0ef1e7c2ab", remote="https://git.example.org/me/shop.git"
+)
+SITE = ProjectFacts(name="site", branch="spring", head="11dc68921d04", dirty=True)
+
+
+def _facts(macos: str, **more: Any) -> NodeFacts:
+    given = {"claude": "2.1.330", "python": "3.13.9", "model": "sonnet", "projects": []} | more
+    return NodeFacts(system=f"macOS {macos}", **given)
 
 
 def add_task(fleet: Fleet, task: Task) -> None:

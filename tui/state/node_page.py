@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import tzinfo
 
+from common.wire.facts import NodeFacts, ProjectFacts
 from common.wire.nodes import AccountState, BreakerState, Node
 from tui.state import words
 from tui.state.cells import Cell, Piece, Role, cell
@@ -108,8 +109,51 @@ def _about(node: Node, now: float, zone: tzinfo | None) -> Iterator[Cell]:
         yield fact("labels", ", ".join(node.labels))
     if node.runners:
         yield fact("runners", ", ".join(node.runners))
-    for name, value in sorted(node.facts.items()):
-        if isinstance(value, str | int | float):
-            yield fact(str(name)[:10], str(value))
+    yield from _facts(node.facts)
     if node.specialists:
         yield fact("bench", plural(len(node.specialists), "specialist"))
+
+
+def _facts(facts: NodeFacts) -> Iterator[Cell]:
+    shown = {
+        "system": facts.system,
+        "python": facts.python,
+        "power": facts.power,
+        "disk free": facts.disk_free_gb and f"{facts.disk_free_gb:g} GB",
+        "claude": facts.claude,
+        "at": facts.claude_path,
+        "sandbox": facts.sandbox,
+        "codex": facts.codex,
+        "command": facts.command,
+        "runner": facts.note,
+        "model": facts.model,
+        "process": facts.pid,
+        "self-test": facts.self_test,
+        "error": facts.self_test_error,
+    }
+    for name, value in shown.items():
+        if value:
+            yield fact(name, str(value))
+    named = sorted({f"@{name} {model}" for name, model in facts.models.items()})
+    if named:
+        yield fact("models", ", ".join(named))
+    if facts.projects:
+        yield ()
+        yield cell("Projects", Role.ACCENT)
+    for project in facts.projects or ():
+        yield from _project(project)
+
+
+def _project(project: ProjectFacts) -> Iterator[Cell]:
+    stands = f"@{project.branch}" if project.branch else ""
+    changed = "  uncommitted changes" if project.dirty else ""
+    head = f"  {project.head}" if project.head else ""
+    remote = f"  {project.remote}" if project.remote else ""
+    yield (
+        *cell(f"{project.name}{stands}", Role.STRONG),
+        *cell(head, Role.MUTED),
+        *cell(changed, Role.WARN),
+        *cell(remote, Role.MUTED),
+    )
+    if project.problem:
+        yield cell(f"  {project.problem}", Role.WARN)

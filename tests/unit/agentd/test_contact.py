@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from agentd.contact import Contact, Standing
 from agentd.stops import Reason, Stop
 from common.client import HubError, HubUnreachableError
 from common.supervise import Backoff, Supervisor
+from common.wire.facts import NodeFacts
 from common.wire.nodes import (
     AnswerOrder,
     Heartbeat,
@@ -49,11 +49,13 @@ class Hub:
     deaf_to_beats: bool = False
     hangs: bool = False
     registrations: int = 0
+    registered_facts: NodeFacts | None = None
     beats: list[Heartbeat] = field(default_factory=list)
 
     async def register(self, registration: RegisterNode) -> Registered:
         await self._suffer()
         self.registrations += 1
+        self.registered_facts = registration.facts
         return Registered(
             heartbeat_s=0.01, lease_s=60.0, stop_after_s=STOP_AFTER_S, hub_version="here"
         )
@@ -103,6 +105,7 @@ class Node:
     crew: Crew = field(default_factory=Crew)
     clock: MovedClock = field(default_factory=MovedClock)
     refuse: Callable[[], str | None] = lambda: None
+    facts: NodeFacts = NodeFacts(system="here")  # noqa: RUF009 - it is immutable
     contact: Contact = field(init=False)
 
     def __post_init__(self) -> None:
@@ -112,6 +115,7 @@ class Node:
             Standing(news=asyncio.Event(), drained=asyncio.Event()),
             self.clock,
             registration=RegisterNode(slots=1),
+            facts=lambda: self.facts,
             check=lambda: self.refuse(),
             self_test=_no_test,
         )
@@ -129,7 +133,7 @@ class Node:
             await asyncio.gather(task, return_exceptions=True)
 
 
-async def _no_test() -> dict[str, Any]:
+async def _no_test() -> None:
     raise AssertionError("no test was asked for")
 
 
@@ -241,3 +245,24 @@ async def test_what_did_not_reach_the_hub_is_sent_again() -> None:
         await until(lambda: not node.contact.in_touch.is_set())
         node.hub.fault = None
         await until(lambda: any(beat.usage == [spent(0.5)] for beat in node.hub.beats))
+
+
+async def test_facts_go_with_the_registration_and_again_only_once_they_changed() -> None:
+    node = Node()
+    async with node.running():
+        await until(lambda: len(node.hub.beats) > 2)
+        assert node.hub.registered_facts == NodeFacts(system="here")
+        assert all(beat.facts is None for beat in node.hub.beats)
+        node.facts = changed = NodeFacts(system="there")
+        await until(lambda: changed in [beat.facts for beat in node.hub.beats[:-1]])
+        assert [beat.facts for beat in node.hub.beats].count(changed) == 1
+
+
+async def test_facts_that_a_lost_heartbeat_carried_are_said_again() -> None:
+    node = Node()
+    async with node.running():
+        node.hub.fault = lambda: HubUnreachableError("away")
+        node.facts = changed = NodeFacts(system="there")
+        await until(lambda: not node.contact.in_touch.is_set())
+        node.hub.fault = None
+        await until(lambda: changed in [beat.facts for beat in node.hub.beats])

@@ -43,6 +43,7 @@ from common.sandbox import Ability
 from common.version import VERSION
 from common.wire.admin import Hold, Spend
 from common.wire.events import HubInfo, Snapshot
+from common.wire.facts import NodeFacts, ProjectFacts
 from common.wire.messages import Bridge, BridgeProblem, Message, MessageState
 from common.wire.nodes import Account, AccountState, Breaker, BreakerState, Node, NodeStatus
 from common.wire.tasks import Task, TaskState
@@ -735,11 +736,17 @@ def _status(**fields: Any) -> NodeStatus:
             Mark.WARN,
             "no disk",
         ),
-        (_status(facts={"claude": "2.1.330 (Claude Code)"}), "claude", Mark.OK, "2.1.330"),
-        (_status(facts={"claude": "1.9.1 (Claude Code)"}), "claude", Mark.FAIL, "1.9.1"),
-        (_status(facts={"self_test": "ok"}), "self-test", Mark.OK, "well"),
+        (_status(facts=NodeFacts(claude="2.1.330 (Claude Code)")), "claude", Mark.OK, "2.1.330"),
+        (_status(facts=NodeFacts(claude="1.9.1 (Claude Code)")), "claude", Mark.FAIL, "1.9.1"),
         (
-            _status(facts={"self_test": "failed", "self_test_error": "no disk"}),
+            _status(facts=NodeFacts(projects=[ProjectFacts(name="shop", problem="gone")])),
+            "project",
+            Mark.WARN,
+            "shop: gone",
+        ),
+        (_status(facts=NodeFacts(self_test="ok")), "self-test", Mark.OK, "well"),
+        (
+            _status(facts=NodeFacts(self_test="failed", self_test_error="no disk")),
             "self-test",
             Mark.FAIL,
             "no disk",

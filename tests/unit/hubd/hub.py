@@ -16,6 +16,7 @@ import msgspec
 from common.clock import to_datetime
 from common.config import BridgeConfig, Config
 from common.wire.admin import Role
+from common.wire.facts import NodeFacts, ProjectFacts
 from common.wire.messages import (
     ClaimOutbox,
     InboundMessage,
@@ -69,6 +70,11 @@ class FakeClock:
 
 def node_actor(name: str) -> Actor:
     return Actor(Role.NODE, name)
+
+
+def projects(*names: str, **more: Any) -> NodeFacts:
+    """What a node says that has these."""
+    return NodeFacts(projects=[ProjectFacts(name=name, **more) for name in names])
 
 
 def no_price(_: Usage) -> float | None:

@@ -15,11 +15,11 @@ from hubd.errors import (
     IdempotencyMismatchError,
     InvalidError,
 )
-from tests.unit.hubd.hub import BRIDGE, CHAT, ME, OPERATOR, Hub, node_actor
+from tests.unit.hubd.hub import BRIDGE, CHAT, ME, OPERATOR, Hub, node_actor, projects
 
 
 async def fleet(hub: Hub) -> None:
-    await hub.node("Archon", slots=5, specialists=["researcher"], facts={"projects": ["web"]})
+    await hub.node("Archon", slots=5, specialists=["researcher"], facts=projects("web"))
     await hub.node("rex", slots=2)
 
 
@@ -241,7 +241,7 @@ async def test_a_follow_up_that_is_repeated_goes_on_in_the_same_conversation(hub
 
 
 async def test_names_are_taken_in_any_case_and_kept_as_their_owner_spells_them(hub: Hub) -> None:
-    await hub.node("Rex", specialists=["Critic"], facts={"projects": ["Web"]})
+    await hub.node("Rex", specialists=["Critic"], facts=projects("Web"))
     await hub.text("@critic on rex in web look at it")
     task = await hub.task(1)
     assert (task.specialist, task.pinned_node, task.project) == ("Critic", "Rex", "Web")

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.wire.facts import NodeFacts
 from common.wire.nodes import AccountState, BreakerState
 from hubd.domain import dispatch
 from hubd.domain.dispatch import Lane, NodeView, Refusal
 from hubd.domain.records import AccountRecord, BreakerRecord, NodeRecord
+from tests.unit.hubd.hub import projects
 
 NOW = 1000.0
 STALE_S = 25.0
@@ -40,7 +43,9 @@ def test_a_fresh_idle_node_takes_any_task() -> None:
         (view(), Lane(pinned_node="archon"), Refusal.PINNED_ELSEWHERE),
         (view(), Lane(specialist="critic"), Refusal.NO_SPECIALIST),
         (view(labels=("gpu",)), Lane(requires=("gpu", "x86")), Refusal.NO_LABEL),
-        (view(facts='{"projects": ["web"]}'), Lane(project="api"), Refusal.NO_PROJECT),
+        (view(facts=projects("web")), Lane(project="api"), Refusal.NO_PROJECT),
+        (view(facts=projects("web", problem="gone")), Lane(project="web"), Refusal.NO_PROJECT),
+        (view(facts=projects("web")), Lane(project="web"), None),
         (view(heartbeat_at=NOW - 25), ANY, Refusal.AWAY),
         (view(heartbeat_at=None), ANY, Refusal.AWAY),
         (view(draining=True), ANY, Refusal.DRAINING),
@@ -49,7 +54,7 @@ def test_a_fresh_idle_node_takes_any_task() -> None:
     ],
 )
 def test_a_node_says_why_it_does_not_take_a_task(
-    candidate: NodeView, lane: Lane, expected: Refusal
+    candidate: NodeView, lane: Lane, expected: Refusal | None
 ) -> None:
     assert refusal(candidate, lane) is expected
 
@@ -90,7 +95,7 @@ def test_one_models_limit_stops_only_what_runs_on_that_model(
     limited = AccountRecord(
         "rex:opus", "rex", model="opus", state=AccountState.PAUSED, paused_until=NOW + 60
     )
-    node = view(facts=facts, specialists=("critic",))
+    node = view(facts=msgspec.json.decode(facts, type=NodeFacts), specialists=("critic",))
     node.accounts = {"rex:opus": limited}
     assert refusal(node, lane) is (Refusal.ACCOUNT if waits else None)
 

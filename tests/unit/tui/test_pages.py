@@ -9,6 +9,7 @@ import pytest
 from common.wire.admin import CostRow, Costs, Hold, Spend
 from common.wire.approvals import Approval, ApprovalState, Risk
 from common.wire.events import Entity
+from common.wire.facts import NodeFacts, ProjectFacts
 from common.wire.messages import Message, MessageState
 from common.wire.nodes import Breaker, BreakerState, OutputKind, OutputLine
 from common.wire.tasks import Attempt, NodeVerdict, TaskDetail, TaskState, Usage, Why
@@ -190,12 +191,29 @@ def test_pending_questions_stand_first_then_the_newest_answers() -> None:
     assert ordered(store) == [4, 2, 3, 1]
 
 
+SHOP = ProjectFacts(name="shop", branch="main", dirty=True)
+
+
 def test_a_nodes_page_gives_the_breakers_evidence() -> None:
     breaker = Breaker(state=BreakerState.OPEN, fails=3, opens=2, reason="exit 127", changed_at=AT,
                       until=AT + timedelta(seconds=95))  # fmt: skip
-    rex = node("Rex", breaker=breaker, facts={"claude": "2.1"}, draining=True, drain_note="fan")
+    rex = node(
+        "Rex",
+        breaker=breaker,
+        facts=NodeFacts(claude="2.1", projects=[SHOP]),
+        draining=True,
+        drain_note="fan",
+    )
     text = said(node_page(loaded(nodes=[rex]), rex, NOW, UTC))
-    for part in ("draining: fan", "in 1m 35s", "3 in a row", "exit 127", "claude     2.1"):
+    for part in (
+        "draining: fan",
+        "in 1m 35s",
+        "3 in a row",
+        "exit 127",
+        "claude     2.1",
+        "shop@main",
+        "uncommitted changes",
+    ):
         assert part in text
 
 
