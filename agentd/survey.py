@@ -17,11 +17,11 @@ from pathlib import Path
 
 import msgspec
 
-from agentd.errors import WorkspaceError
 from agentd.git import Git
 from agentd.runners.protocol import RunnerFacts
 from agentd.worktree import Project
 from common.clock import Clock
+from common.errors import MeshError
 from common.wire.facts import MAX_PROJECTS, MAX_WORDS, NodeFacts, ProjectFacts
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class Survey:
         try:
             async with asyncio.timeout(GIT_WITHIN_S):
                 return await project_facts(self._git(), project)
-        except (TimeoutError, WorkspaceError, OSError) as error:
+        except (TimeoutError, MeshError, OSError) as error:
             logger.info("project not read", extra={"project": project.name, "error": str(error)})
             return msgspec.structs.replace(was, problem=None)
 

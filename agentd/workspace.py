@@ -146,8 +146,13 @@ class Workspace:
             return None
         return _read(self._sessions / session_id)
 
+    def _project(self, name: str) -> Project | None:
+        """The hub takes `Shop` and `shop` of two nodes for one project."""
+        folded = {known.casefold(): project for known, project in self._projects.items()}
+        return self._projects.get(name) or folded.get(name.casefold())
+
     async def _worktree(self, lease: Lease, folder: Path, name: str, notice: Notice) -> Place:
-        project = self._projects.get(name)
+        project = self._project(name)
         if project is None:
             known = ", ".join(sorted(self._projects)) or "none"
             raise ProjectError(
@@ -178,7 +183,7 @@ class Workspace:
         folder, name = Path(str(record.get("folder"))), record.get("project")
         if not (folder.is_dir() and folder.is_relative_to(self.root)):
             return None
-        project = self._projects.get(name) if name is not None else None
+        project = self._project(name) if name is not None else None
         if project is None:
             return Place(folder, name, kept=True)
         return Place(folder, name, project.trusted, kept=True, leave=project.leave)

@@ -44,6 +44,8 @@ class NodeFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     claude_path: Words | None = None
     sandbox: Words | None = None
     """Whether Claude's commands run confined, or why not."""
+    claude_settings: Words | None = None
+    """Which of the owner's own Claude settings count."""
     codex: Words | None = None
     command: Words | None = None
     model: Words | None = None

@@ -17,6 +17,8 @@ class Vocabulary:
     nodes: Mapping[str, str] = field(default_factory=dict)
     specialists: Mapping[str, str] = field(default_factory=dict)
     projects: Mapping[str, str] = field(default_factory=dict)
+    all_projects_known: bool = True
+    """Whether every node says which projects it has."""
 
 
 @dataclass(frozen=True, slots=True)

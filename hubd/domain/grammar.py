@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from common.panic import CLOSING, first_line, is_panic
 from common.wire.approvals import Decision, Reach
 from common.wire.tasks import Priority
-from hubd.domain import reactions
+from hubd.domain import projects, reactions
 from hubd.domain.codes import parse_code
 from hubd.domain.commands import (
     Answer,
@@ -44,7 +44,8 @@ Prefix = Callable[[re.Match[str], Vocabulary, Work], "Work | Unclear | None"]
 @dataclass(frozen=True, slots=True)
 class Row:
     """One form. `build` returning None means that the form does not apply after all; a `prefix`
-    form narrows the work that the rest of the text describes."""
+    form narrows the work that the rest of the text describes; what it leaves of that is its
+    `prompt`, if it took more than the pattern."""
 
     group: str
     usage: str
@@ -169,11 +170,18 @@ def _on(match: re.Match[str], words: Vocabulary, work: Work) -> Work | None:
     return replace(work, node=words.nodes[name]) if name in words.nodes else None
 
 
-def _in(match: re.Match[str], words: Vocabulary, work: Work) -> Work | None:
-    name = match.group("name").lower()
-    if name not in words.projects:
-        return None
-    return replace(work, project=words.projects[name], branch=match.group("branch"))
+def _in(match: re.Match[str], words: Vocabulary, work: Work) -> Work | Unclear | None:
+    """It may take several words of the rest for the project's name."""
+    known = words.projects.values()
+    match projects.find(match.group("rest"), known, complete=words.all_projects_known):
+        case None:
+            return None
+        case projects.Unknown(name):
+            return Unclear(projects.hint(name, known))
+        case projects.Named(name, branch, rest):
+            if not rest:
+                return Unclear(f"What is to be done in {name}? in {name} <text>.")
+            return replace(work, project=name, branch=branch, prompt=rest)
 
 
 def _decision(word: str) -> Decision | None:
@@ -216,7 +224,7 @@ TABLE: tuple[Row, ...] = (
         WORK,
         "in <project>[@branch] <text>",
         "in a worktree of that project",
-        _start(r"^in\s+(?P<name>[a-z0-9][a-z0-9._-]*)(?:@(?P<branch>[^\s:,]+))?[\s:,]+"),
+        _start(r"^in\s+"),
         prefix=_in,
         verbs=("in",),
     ),
@@ -426,7 +434,8 @@ def _narrow(body: str, words: Vocabulary, left: list[Row]) -> Work | Unclear:
             if isinstance(narrowed, Unclear):
                 return narrowed
             if match is not None and narrowed is not None:
-                work, rest, found = narrowed, match.group("rest"), True
+                rest = narrowed.prompt or match.group("rest")
+                work, found = replace(narrowed, prompt=""), True
                 left.remove(row)
                 break
     return replace(work, prompt=rest.strip())

@@ -186,7 +186,8 @@ class NodeRecord:
         have any."""
         if self.facts.projects is None:
             return ProjectFacts(name=name)
-        return next((project for project in self.facts.projects if project.name == name), None)
+        wanted = name.casefold()  # two owners' files may spell it in two ways
+        return next((p for p in self.facts.projects if p.name.casefold() == wanted), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from hubd.services import (
     waiting,
 )
 from hubd.services.env import Env
+from hubd.services.projects import all_say_projects, project_names
 from hubd.services.submitting import Origin
 from hubd.services.tasks import retry_task
 from hubd.services.texts import Effect, Text
@@ -41,7 +42,8 @@ def vocabulary(tx: Tx) -> Vocabulary:
     return Vocabulary(
         nodes=_spelling(node.name for node in known),
         specialists=_spelling(name for node in known for name in node.specialists),
-        projects=_spelling(p.name for node in known for p in (node.facts.projects or ())),
+        projects={name: name for name in project_names(known)},
+        all_projects_known=all_say_projects(known),
     )
 
 

@@ -21,6 +21,7 @@ from hubd.errors import (
 )
 from hubd.services import asking, present, waiting
 from hubd.services.env import Env
+from hubd.services.projects import checked_project
 from hubd.store import tasks
 from hubd.store.transaction import Tx, View
 
@@ -88,6 +89,9 @@ def submit(
             state = TaskState.WAITING_APPROVAL
         case rules.Gate.OPEN:
             state = TaskState.QUEUED
+    if request.continue_of is None:  # what continues works where it worked
+        project = checked_project(tx, request)
+        request = msgspec.structs.replace(request, project=project)
     task = replace(_new_task(tx, env, request, origin, state, retry_of), avoid_node=avoid_node)
     if wait_s and state is TaskState.QUEUED:
         why = "waits for the words that may belong to it"

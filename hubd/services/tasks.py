@@ -72,7 +72,8 @@ class Tasks:
 
     async def submit(self, request: SubmitTask, *, key: str | None, by: Actor) -> Submitted:
         """Record a task; raises IdempotencyMismatchError, ForbiddenError (approval.deny),
-        ConflictError (`continue_of` has not begun), StorageFullError."""
+        InvalidError (a project that no node has), ConflictError (`continue_of` has not begun),
+        StorageFullError."""
         digest = submitting.body_hash("submit", request)
         origin = Origin(source="control" if by.via == "control" else "api", by=by.name)
 

@@ -123,6 +123,7 @@ def _facts(facts: NodeFacts) -> Iterator[Cell]:
         "claude": facts.claude,
         "at": facts.claude_path,
         "sandbox": facts.sandbox,
+        "settings": facts.claude_settings,
         "codex": facts.codex,
         "command": facts.command,
         "runner": facts.note,
