@@ -113,8 +113,51 @@ class StoppingError(RetryLaterError):
         super().__init__("the hub is stopping: try again in a moment")
 
 
+class DatabaseBusyError(RetryLaterError):
+    """Another program holds the database; nothing was changed."""
+
+    code = "database_busy"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "another program holds the hub's database (a backup tool, sqlite3 in a terminal?):"
+            " try again in a moment",
+            retry_after_s=2.0,
+        )
+
+
+class DatabaseUnreachableError(RetryLaterError):
+    """The database's file can at present not be read or written."""
+
+    code = "database_unreachable"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            f"the hub cannot reach its database ({cause}): check its disk and its files' rights",
+            retry_after_s=10.0,
+        )
+
+
+class DatabaseDamagedError(RetryLaterError):
+    """What was read is not a sound database."""
+
+    code = "database_damaged"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            f"the hub's database is damaged ({cause}): stop the hub and run `mesh restore`",
+            retry_after_s=60.0,
+        )
+
+
 class DatabaseError(HubError):
     """The database cannot be used as it is; the message says what to do with it."""
 
     code = "database"
     exit_code = EXIT_CONFIG
+
+
+class DatabaseHeldError(HubError):
+    """Another program keeps the database locked at the start; it is not at fault itself."""
+
+    code = "database_held"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ T = TypeVar("T")
 # Below the hub's keep-alive time-out of 75 s, so that the hub never closes a connection on
 # which a request is just being sent.
 KEEPALIVE_EXPIRY_S = 60.0
+
+BUSY_CODE = b'"database_busy"'
+BUSY_TRIES = 3
+BUSY_PAUSE_S = 1.0
 
 
 class HubError(MeshError):
@@ -122,7 +127,7 @@ class HubClient:
             timeout=httpx.USE_CLIENT_DEFAULT if timeout_s is None else timeout_s,
         )
         may_repeat = repeatable or method == "GET" or idempotency_key is not None
-        return self._decoded(await self._send(request, may_repeat=may_repeat), answer)
+        return self._decoded(await self._answered(request, may_repeat=may_repeat), answer)
 
     async def upload(
         self,
@@ -165,6 +170,17 @@ class HubClient:
                 hub_status=response.status_code,
             ) from error
 
+    async def _answered(self, request: httpx.Request, *, may_repeat: bool) -> httpx.Response:
+        """The answer; while another program holds the hub's database, after a few more tries. The
+        hub did nothing then, so that also what may not be repeated otherwise is."""
+        response = await self._send(request, may_repeat=may_repeat)
+        for _ in range(BUSY_TRIES):
+            if not _is_busy(response):
+                break
+            await asyncio.sleep(BUSY_PAUSE_S)
+            response = await self._send(request, may_repeat=may_repeat)
+        return response
+
     async def _send(self, request: httpx.Request, *, may_repeat: bool) -> httpx.Response:
         try:
             return await self._http.send(request)
@@ -184,6 +200,10 @@ class HubClient:
         return HubUnreachableError(
             f"no answer from the hub at {self.url} ({cause}). Is it running? Try: mesh status"
         )
+
+
+def _is_busy(response: httpx.Response) -> bool:
+    return response.status_code == 503 and BUSY_CODE in response.content
 
 
 def raise_for_error(response: httpx.Response) -> None:

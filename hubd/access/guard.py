@@ -24,7 +24,7 @@ from hubd.access.limits import MAX_HEADER_BYTES, MAX_URL_BYTES, RateLimit
 from hubd.access.lockout import Lockout, canonical_address
 from hubd.access.roles import BOUND, OPEN, ROLES
 from hubd.domain.actors import Verified
-from hubd.errors import StorageFullError
+from hubd.errors import DatabaseBusyError, StorageFullError
 from hubd.services.control import Control
 from hubd.services.tokens import Tokens
 
@@ -87,7 +87,7 @@ class Guard:
     async def _record(self, type_: str, address: str) -> None:
         """Into the log and, if there is room, into the record."""
         logger.warning("caller refused", extra={"reason": type_, "address": address})
-        with suppress(StorageFullError):
+        with suppress(StorageFullError, DatabaseBusyError):
             await self.control.audit(type_, by="hub", detail={"address": address})
 
     async def _authenticate(self, request: Request) -> Verified:

@@ -20,6 +20,9 @@ from hubd.access import errors as access
 from hubd.access.limits import MAX_FILE_BYTES, MAX_JSON_BYTES, MAX_KEY_CHARS
 from hubd.access.roles import OPEN, ROLES
 from hubd.errors import (
+    DatabaseBusyError,
+    DatabaseDamagedError,
+    DatabaseUnreachableError,
     InvalidError,
     NotFoundError,
     RetryLaterError,
@@ -84,6 +87,9 @@ _WITH_TOKEN: tuple[type[MeshError], ...] = (
     access.LockedOutError,
     access.RateLimitedError,
     StoppingError,
+    DatabaseBusyError,
+    DatabaseUnreachableError,
+    DatabaseDamagedError,
 )
 _WITH_BODY: tuple[type[MeshError], ...] = (
     access.TooLargeError,

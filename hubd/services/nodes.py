@@ -26,7 +26,7 @@ from hubd.domain import accounts, breaker, places
 from hubd.domain.actors import Actor
 from hubd.domain.lifecycle import Cause, Move
 from hubd.domain.records import NodeRecord, TaskRecord
-from hubd.errors import NotFoundError, StorageFullError
+from hubd.errors import DatabaseBusyError, NotFoundError, StorageFullError
 from hubd.services import booking, ending, journal, present
 from hubd.services.env import Env
 from hubd.services.instances import Instances, refuse_other
@@ -77,13 +77,13 @@ class Nodes:
         )
 
     async def heartbeat(self, name: str, request: Heartbeat, *, by: Actor) -> HeartbeatReply:
-        """Renew the leases of the attempts listed; answered from memory on a full disk. Raises
-        ConflictError for another agent than the registered one."""
+        """Renew the leases of the attempts listed; answered from memory while nothing can be
+        written. Raises ConflictError for another agent than the registered one."""
         try:
             reply = await self._database.write(
                 lambda tx: take_heartbeat(tx, self._env, name, request)
             )
-        except StorageFullError:
+        except (StorageFullError, DatabaseBusyError):
             until = self._database.clock.now() + self._env.config.hub.lease_s
             self._book.renew(list(request.running), until)
             reply = await self._database.read(lambda view: orders(view, name, request))

@@ -15,7 +15,7 @@ from common.clock import to_datetime, to_datetime_or_none
 from common.wire.admin import IssuedToken, NewToken, Role, Token, TokenList
 from common.wire.events import Entity
 from hubd.domain.actors import Actor, Verified
-from hubd.errors import InvalidError, NotFoundError, StorageFullError
+from hubd.errors import DatabaseBusyError, InvalidError, NotFoundError, StorageFullError
 from hubd.services import present
 from hubd.store import tokens
 from hubd.store.database import Database
@@ -79,7 +79,8 @@ class Tokens:
         if row is None or not same or row.role.value != role or not _is_good(row, now):
             return None
         if now - (row.last_used_at or 0.0) > TOUCH_EVERY_S:
-            with suppress(StorageFullError):  # a full disk must not shut out heartbeats and reads
+            # What cannot be written must not shut out heartbeats and reads.
+            with suppress(StorageFullError, DatabaseBusyError):
                 await self._database.write(lambda tx: tokens.touch(tx.conn, token_id, tx.now))
         return Verified(Actor(row.role, row.name), row.id, row.expires_at)
 

@@ -22,9 +22,10 @@ import aiosqlite
 
 from common.clock import Clock
 from common.wire.events import Event
-from hubd.errors import DatabaseError, StoppingError, StorageFullError
+from hubd.errors import DatabaseError, DatabaseHeldError, StoppingError, StorageFullError
 from hubd.store.bus import Bus
 from hubd.store.epoch import marks_path, open_epoch, read_marks, save_marks
+from hubd.store.faults import is_busy, translate
 from hubd.store.migrate import migrate
 from hubd.store.transaction import Tx, View
 
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5000
+OPEN_TIMEOUT_MS = 20_000
+"""Longer, because nobody waits for an answer yet: a hub that gives up must be started again."""
 MAX_BATCH = 256
 
 
@@ -91,21 +94,10 @@ def _run_one(
             raise
         conn.execute("ROLLBACK TO request")
         conn.execute("RELEASE request")
-        request.error = _translate(error)
+        request.error = translate(error)
         return []
     conn.execute("RELEASE request")
     return tx.events
-
-
-def _translate(error: BaseException) -> BaseException:
-    code = getattr(error, "sqlite_errorcode", None)
-    if isinstance(error, sqlite3.Error) and code is not None:
-        primary = code & 0xFF
-        if primary == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_WRITE:
-            full = StorageFullError("the hub's disk is full: free some space, then try again")
-            full.__cause__ = error
-            return full
-    return error
 
 
 class Database:
@@ -135,8 +127,9 @@ class Database:
     async def write(self, function: Callable[[Tx], T]) -> T:
         """Run `function` in a transaction and return what it returned once that is durable.
 
-        What it raises undoes it. Cancelling the caller does not. Raises StorageFullError, and
-        StoppingError once the database is being closed.
+        What it raises undoes it. Cancelling the caller does not. Raises StorageFullError,
+        DatabaseBusyError and the other errors of `hubd.store.faults`, and StoppingError once the
+        database is being closed.
         """
         if self._closing:
             raise StoppingError
@@ -157,24 +150,34 @@ class Database:
             try:
                 return function(View(conn, self.clock.now(), self.epoch))
             finally:
-                conn.execute("COMMIT")
+                if conn.in_transaction:
+                    conn.execute("COMMIT")
 
-        return await self._reader.run(run)
+        return await self._on_reader(run)
 
     async def checkpoint(self) -> None:
         """Fold the write-ahead log into the database file and cut it to nothing."""
-        await self._writer.run(
-            lambda conn: conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        )
+        try:
+            await self._writer.run(
+                lambda conn: conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            )
+        except sqlite3.Error as error:
+            raise translate(error)  # noqa: B904  its cause is set
 
     async def maintain(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Run `function` on the reading connection outside any transaction, as VACUUM INTO
         needs it."""
-        return await self._reader.run(function)
+        return await self._on_reader(function)
+
+    async def _on_reader(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return await self._reader.run(function)
+        except sqlite3.Error as error:
+            raise translate(error)  # noqa: B904  its cause is set
 
     async def save_marks(self) -> None:
         """Note beside the database how far it has come, so that an older copy is recognised."""
-        await self._reader.run(lambda conn: save_marks(conn, self.path))
+        await self._on_reader(lambda conn: save_marks(conn, self.path))
 
     async def close(self) -> None:
         """Commit what waits, then close both connections."""
@@ -204,7 +207,7 @@ class Database:
                 lambda conn: run_batch(conn, batch, self.clock, self.epoch)
             )
         except Exception as error:
-            failure = _translate(error)
+            failure = translate(error)
             self.disk_full = isinstance(failure, StorageFullError)
             logger.error("commit failed", extra={"error": str(error), "requests": len(batch)})
             for request in batch:
@@ -235,7 +238,7 @@ def _connect(path: Path, *, read_only: bool, synchronous: str) -> StoreConnectio
             check_same_thread=False,
             cached_statements=512,
         )
-        conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        conn.execute(f"PRAGMA busy_timeout={OPEN_TIMEOUT_MS}")
         conn.execute("PRAGMA foreign_keys=ON")
         if read_only:
             return conn
@@ -261,11 +264,20 @@ async def _opened(connection: StoreConnection, path: Path) -> StoreConnection:
         await connection
     except sqlite3.DatabaseError as error:
         await connection.gone()
+        if is_busy(error):
+            raise _held(path) from error
         raise DatabaseError(
             f"{path} cannot be opened as the hub's database ({error}): move it aside and restore "
             "a backup with `mesh restore`"
         ) from error
     return connection
+
+
+def _held(path: Path) -> DatabaseHeldError:
+    return DatabaseHeldError(
+        f"another program has held {path} for {OPEN_TIMEOUT_MS // 1000} s: close it (`lsof {path}`"
+        " names it), then try again"
+    )
 
 
 def _check_path(path: Path) -> None:
@@ -285,7 +297,7 @@ async def open_database(
     """Open, migrate and hold the database until the block ends.
 
     Raises DatabaseError (exit 78) for a file that is no database, is damaged, or comes from a
-    newer version.
+    newer version, and DatabaseHeldError when another program keeps it locked.
     """
     _check_path(path)
     writer = await _opened(_connect(path, read_only=False, synchronous=synchronous), path)
@@ -294,12 +306,16 @@ async def open_database(
         reader = await _opened(_connect(path, read_only=True, synchronous=synchronous), path)
     except sqlite3.DatabaseError as error:
         await writer.close()
+        if is_busy(error):
+            raise _held(path) from error
         raise DatabaseError(
             f"{path} is damaged ({error}): move it aside and restore a backup with `mesh restore`"
         ) from error
     except BaseException:
         await writer.close()
         raise
+    for connection in (writer, reader):
+        await connection.run(lambda conn: conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}"))
     database = Database(writer, reader, path=path, clock=clock, epoch=epoch)
     try:
         yield database

@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 from common.wire.events import Entity, Event
-from hubd.errors import DatabaseError, NotFoundError, StoppingError, StorageFullError
+from hubd.errors import (
+    DatabaseError,
+    DatabaseUnreachableError,
+    NotFoundError,
+    StoppingError,
+    StorageFullError,
+)
 from hubd.store import epoch, migrate
 from hubd.store.bus import Bus
 from hubd.store.database import Database, open_database
@@ -128,7 +134,7 @@ def _event(seq: int) -> Event:
 
 
 async def test_readers_cannot_write(database: Database) -> None:
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with pytest.raises(DatabaseUnreachableError, match="readonly"):
         await database.read(lambda view: view.conn.execute("DELETE FROM events").fetchall())
 
 
