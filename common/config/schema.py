@@ -324,9 +324,9 @@ class BreakerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class BudgetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    per_task_usd: Annotated[float, Meta(ge=0, description="Cap passed to the runner; 0: none.")] = (
-        0.0
-    )
+    per_task_usd: Annotated[
+        float, Meta(ge=0, description="What a task may cost, all attempts together; 0: any.")
+    ] = 0.0
     per_day_usd: Annotated[
         float, Meta(ge=0, description="Above it nothing new starts before a yes; 0: none.")
     ] = 0.0

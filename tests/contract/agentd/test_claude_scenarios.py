@@ -14,6 +14,7 @@ from agentd.runners.tool_text import detail_of
 from common.wire.approvals import ApprovalState, Decision
 from common.wire.nodes import Earlier, OutputKind, PostResult, ResumeAnswer
 from common.wire.tasks import Outcome
+from common.wire.usage import Usage
 from tests.contract.agentd.agent_process import agentd, until
 from tests.contract.agentd.conftest import MODEL
 from tests.contract.agentd.scripted_hub import ScriptedHub
@@ -67,6 +68,36 @@ async def test_success_is_accounted_to_the_token(
     assert result.cost_usd == pytest.approx(0.001502)
     assert hub.output_text(1) == "All good."
     assert (hub.registrations[0].facts.claude or "") >= "2.1.330"
+
+
+async def test_what_a_run_used_travels_with_heartbeats_and_never_exceeds_what_was_served(
+    hub: ScriptedHub,
+    clean_env: dict[str, str],
+    tmp_path: Path,
+    claude_settings: Settings,
+    model_api: ModelApi,
+) -> None:
+    """Running tasks showed $0.00 for minutes while they spent."""
+    wanted = tmp_path / "outside.txt"
+    fence = await hub.offer(scenario("needs_permission", command=f"touch {wanted}"))
+
+    def reports() -> list[Usage]:
+        beats = [item for beat in hub.heartbeats for item in beat.usage]
+        return [usage for item in beats if item.fence == fence for usage in item.usage]
+
+    async with agentd(hub, clean_env, tmp_path, **claude_settings):
+        await hub.until(lambda: hub.asks)
+        served = model_api.books.totals()[MODEL]
+        await hub.until(
+            lambda: any(usage.output_tokens == served.output_tokens for usage in reports())
+        )
+        for usage in reports():
+            assert usage.input_tokens <= served.input_tokens
+            assert usage.output_tokens <= served.output_tokens
+        await hub.decide("K1", ApprovalState.APPROVED)
+        result = await hub.result_of(fence)
+    assert_books_agree(result, model_api)
+    assert not result.partial
 
 
 async def test_a_tool_is_used_and_seen(

@@ -113,3 +113,48 @@ async def test_a_node_whose_program_is_gone_takes_no_work_until_it_is_there_agai
                 while (done := await operator.task(task.id)).state not in TERMINAL_STATES:
                     pass
     assert (done.state, done.attempt) == (TaskState.SUCCEEDED, 1)
+
+
+SPENDER = """
+import json, os, sys, time
+def use(tokens):
+    line = {"mesh": "usage", "model": "openai/gpt-5.5", "input_tokens": tokens}
+    print(json.dumps(line), flush=True)
+use(100_000)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.02)
+use(900_000)
+time.sleep(600)
+"""
+
+
+async def test_a_running_task_shows_what_it_spends_and_is_ended_above_its_cap(
+    clean_env: dict[str, str], tmp_path: Path
+) -> None:
+    """It showed $0.00 for minutes, then the day's cost jumped; see also `long_context_price`."""
+    home = tmp_path / "hub"
+    home.mkdir(mode=0o700)
+    more = tmp_path / "more"
+    command = [sys.executable, "-c", SPENDER, str(more)]
+    async with local_hub(home, {"MESH_HUB__HEARTBEAT_S": "1"}) as hub:
+        token = await hub.token(Role.NODE, NODE)
+        where: Any = SimpleNamespace(url=hub.url)
+        operator = OperatorApi(await hub.client(Role.OPERATOR))
+        async with (
+            operator.client,
+            agentd(where, clean_env, tmp_path, token=token, runner="command", command=command),
+        ):
+            request = SubmitTask(prompt="p", max_cost_usd=1.0)
+            task = await operator.submit(request, idempotency_key="k")
+            async with asyncio.timeout(30):
+                while not (seen := await operator.task(task.id)).cost_usd:
+                    pass  # each look is a request: it yields
+                assert (seen.state, seen.cost_usd) == (TaskState.RUNNING, 0.5)
+                assert (await operator.snapshot()).spend.running_usd == 0.5
+                more.touch()
+                while (done := await operator.task(task.id)).state not in TERMINAL_STATES:
+                    pass
+            total = (await operator.costs("model", days=1)).total
+    assert (done.state, done.cost_usd, done.attempts[0].partial) == (TaskState.FAILED, 4.5, True)
+    assert "more than its cap of $1.00" in (done.error or "")
+    assert (total.cost_usd, total.running_attempts) == (4.5, 0)
