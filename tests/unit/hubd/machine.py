@@ -668,7 +668,10 @@ class HubMachine(RuleBasedStateMachine):
     @rule(number=picks, usd=st.sampled_from([None, 0.001, 0.3, 0.7, CAP_USD + 4.0]))
     def use(self, number: int, usd: float | None) -> None:
         """An attempt says what it used so far, whatever became of it meanwhile."""
-        fence = self.pick(self.fences(), number) or 0
+        self._use(self.pick(self.fences(), number) or 0, usd)
+        self.check()
+
+    def _use(self, fence: int, usd: float | None) -> None:
         name, _ = self.leases[fence]
         attempt = self.oracle.look().attempts[fence]
         if attempt.started_at is not None and fence not in self.oracle.reported:
@@ -678,7 +681,6 @@ class HubMachine(RuleBasedStateMachine):
         task = after.task_of(fence)
         if task is not None and task.state is TaskState.RUNNING and (usd or 0.0) > CAP_USD:
             assert after.attempts[fence].stop is not None, "a run above its cap goes on"
-        self.check()
 
     def _beat(
         self,
@@ -1055,6 +1057,29 @@ class HubMachine(RuleBasedStateMachine):
             self.park(self._place(lease.fence, asked))
             self.answer(0, True, True, False)
         self.claim_start(name)
+        self.go_silent(False, True)
+
+    @rule(name=node_names, outcome=outcomes)
+    def above_its_cap(self, name: str, outcome: str) -> None:
+        """An attempt spends more than its task may."""
+        self._make_ready(name)
+        self.submit(False, name, Priority.HIGH, False, False)
+        for lease in self._claim(name, 1):
+            self._start(lease.fence)
+            self._use(lease.fence, CAP_USD + 4.0)
+            self._post(lease.fence, outcome, 0.25, resets_in=600.0)
+        self.check()
+
+    @rule(name=node_names)
+    def lost_as_it_spends(self, name: str) -> None:
+        """Its last word, too little to be told to clients, is what it cost."""
+        self._make_ready(name)
+        self.submit(False, name, Priority.HIGH, False, False)
+        for lease in self._claim(name, 1):
+            self._start(lease.fence)
+            self._use(lease.fence, 0.3)
+            self._use(lease.fence, 0.301)
+        self.check()
         self.go_silent(False, True)
 
     def _place(self, fence: int, tasks: list[TaskRecord]) -> int:
