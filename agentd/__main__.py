@@ -121,7 +121,7 @@ async def _serve(loaded: LoadedConfig, env: Mapping[str, str]) -> None:
     async with HubClient(credentials) as client, guarded(mark, journal, env):
         hub = NodeApi(client, agent.name)
         spool = Spool(state / "spool", hub)
-        await end_leftovers(mark, journal, spool)
+        await end_leftovers(mark, journal, spool, runner, _runner_env(agent, env))
         daemon = _compose(loaded, env, hub, spool, journal, runner, facts, mark)
         await daemon.run(signals)
 
@@ -236,6 +236,11 @@ def _compose(
         standing=standing,
         drain_s=agent.drain_s,
     )
+
+
+def _runner_env(agent: AgentConfig, env: Mapping[str, str]) -> dict[str, str]:
+    """Where a runner keeps its records, as its attempts see it."""
+    return attempt_environment(env, agent.env, fence=0, agent_mark="")
 
 
 async def _self_test(runner: Runner, survey: Survey) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from agentd.runners.protocol import (
     ApprovalWithdrawn,
     Ended,
     Event,
+    HasProcess,
     Job,
     NamesSessions,
     Noticed,
@@ -41,7 +43,7 @@ from agentd.runners.protocol import (
     UsageSeen,
 )
 from agentd.stops import OUTCOMES, Reason, Stop, StopOrder
-from agentd.sweep import Mark, sweep
+from agentd.sweep import Mark, signal_marked, sweep
 from agentd.workspace import Place
 from common.client import HubError, HubUnreachableError
 from common.clock import to_datetime
@@ -95,6 +97,16 @@ class Attempt:
     def stop(self, stop: Stop, *, hurry: bool = False) -> None:
         """Order it to stop; the first reason counts, a later call may add haste."""
         self._order.give(stop, hurry=hurry)
+
+    def freeze(self) -> None:
+        """Let all of it stand still, at once."""
+        signal_marked(self._mark(), signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it work again, unless it is to end."""
+        if self._order.stop is None:
+            self._last_output_at = self._means.clock.monotonic()
+            signal_marked(self._mark(), signal.SIGCONT)
 
     async def take_answer(self, order: AnswerOrder) -> None:
         if self._desk is not None:
@@ -252,7 +264,10 @@ class Attempt:
         return place
 
     async def _run(self, job: Job) -> Ended:
+        self._note(message_id=job.message_id)
         run = await self._means.runner.start(job)
+        if isinstance(run, HasProcess):
+            self._note(pid=run.pid)
         self._spawned = True
         self._desk = QuestionDesk(
             self.fence,
@@ -383,9 +398,11 @@ class Attempt:
             # A full disk must not end the work: it only costs a successor some knowledge.
             logger.exception("journal not written", extra=self._names())
 
+    def _mark(self) -> Mark:
+        return Mark(self._means.agent_mark, self.fence, self.place)
+
     async def _sweep(self) -> None:
-        mark = Mark(self._means.agent_mark, self.fence, self.place)
-        strays = await asyncio.to_thread(sweep, mark)
+        strays = await asyncio.to_thread(sweep, self._mark())
         if strays:
             logger.warning("strays ended", extra=self._names() | {"processes": strays})
 

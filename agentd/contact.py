@@ -20,6 +20,7 @@ from common.wire.nodes import (
     AnswerOrder,
     Heartbeat,
     HeartbeatReply,
+    Leaving,
     Registered,
     RegisterNode,
     UsageSoFar,
@@ -30,7 +31,8 @@ logger = logging.getLogger(__name__)
 RETRY_FIRST_S = 0.3
 RETRY_CAP_S = 5.0
 SELF_TEST_EVERY_S = 60.0
-WATCH_EVERY_S = 1.0
+WATCH_EVERY_S = 0.25
+LATE_S = 5.0
 REASON_CHARS = 200
 """What the wire allows: a longer reason would be refused, and with it every heartbeat."""
 
@@ -56,6 +58,10 @@ class Crew(Protocol):
 
     def stop_all(self, stop: Stop, *, hurry: bool = False) -> None: ...
 
+    def freeze(self) -> None: ...
+
+    def thaw(self) -> None: ...
+
 
 @dataclass(slots=True)
 class Standing:
@@ -64,6 +70,7 @@ class Standing:
     news: asyncio.Event
     drained: asyncio.Event
     refusal: str | None = None
+    leaving: Leaving | None = None
 
     @property
     def draining(self) -> bool:
@@ -76,11 +83,20 @@ class Standing:
     @property
     def reason(self) -> str | None:
         """Why it takes none."""
+        if self.leaving is Leaving.SLEEPING:
+            return "going to sleep"
         return "draining" if self.draining else self.refusal
 
     def drain(self) -> None:
+        self.leaving = Leaving.STOPPING
         self.drained.set()
         self.news.set()
+
+    def sleep(self, asleep: bool) -> None:
+        """The machine is about to sleep, or is awake again."""
+        if self.leaving is not Leaving.STOPPING:
+            self.leaving = Leaving.SLEEPING if asleep else None
+            self.news.set()
 
 
 class Contact:
@@ -113,6 +129,7 @@ class Contact:
         self._answered_at = clock.now()
         self._terms: Registered | None = None
         self._stop_after_s: float | None = None
+        self._frozen = False
         self.in_touch = asyncio.Event()
 
     async def run(self) -> None:
@@ -150,13 +167,25 @@ class Contact:
         after that the hub gives it to another node. A loop beside `run`, which may hang or fail."""
         while True:
             self._end_after(self._clock.monotonic() - self._last_contact_at)
+            self._freeze_after(self._clock.now() - self._answered_at)
             await asyncio.sleep(WATCH_EVERY_S)
 
     def _end_after(self, silent_s: float) -> None:
         if self._stop_after_s is not None and silent_s > self._stop_after_s:
             self.in_touch.clear()
             detail = f"no contact with the hub for {silent_s:.0f} s"
-            self._crew.stop_all(Stop(Reason.NO_CONTACT, detail))
+            # Noticed late, as after a sleep: another node may be at it, so there is no time left.
+            late = silent_s > self._stop_after_s + LATE_S
+            self._crew.stop_all(Stop(Reason.NO_CONTACT, detail), hurry=late)
+
+    def _freeze_after(self, silent_s: float) -> None:
+        """After a long sleep the hub may have given the work away: it stands still until the hub
+        was asked. `watch` cannot end it, because the hub may as well have waited for it."""
+        if self._frozen or self._stop_after_s is None or silent_s <= self._stop_after_s:
+            return
+        self._frozen = True
+        self._crew.freeze()
+        self._standing.news.set()
 
     async def _register(self) -> Registered:
         facts = self._facts()
@@ -184,6 +213,7 @@ class Contact:
                 accepting=self._standing.accepting,
                 instance_id=self._registration.instance_id,
                 not_accepting_reason=reason[:REASON_CHARS] if reason else None,
+                leaving=self._standing.leaving,
                 facts=None if facts == self._told_facts else facts,
                 usage=[item for item in used if self._told.get(item.fence) != item],
             )
@@ -195,6 +225,9 @@ class Contact:
         self.in_touch.set()
         for fence in reply.kill:
             await self._crew.kill(fence)
+        if self._frozen:
+            self._frozen = False
+            self._crew.thaw()
         for order in reply.answers:
             await self._crew.take_answer(order)
         if reply.self_test:

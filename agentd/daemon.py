@@ -11,12 +11,16 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import msgspec
+
 from agentd.collect import Collector
 from agentd.contact import Contact, Standing
 from agentd.fitness import Fitness
 from agentd.guardian import sweep_all
-from agentd.journal import Journal, lost_result
+from agentd.journal import Entry, Journal, lost_result
 from agentd.keepawake import KeepAwake
+from agentd.runners.claude_transcript import at_least
+from agentd.runners.protocol import NamesSessions, Runner
 from agentd.slots import Slots
 from agentd.spool import Spool
 from agentd.stops import Reason, Stop
@@ -117,17 +121,27 @@ async def _first_of(*waits: Awaitable[object], timeout_s: float) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def end_leftovers(mark: str, journal: Journal, spool: Spool) -> None:
-    """End what a killed predecessor left running, and report its attempts as lost."""
+async def end_leftovers(
+    mark: str, journal: Journal, spool: Spool, runner: Runner, environment: Mapping[str, str]
+) -> None:
+    """End what a killed predecessor left running, and report its attempts as lost, with what they
+    used in the moments after it was killed too."""
     ended = await asyncio.to_thread(sweep_all, mark, journal)
     entries = journal.left_over()
     for entry in entries:
-        spool.put(entry.fence, lost_result(entry))
+        spool.put(entry.fence, lost_result(_with_record(entry, runner, environment)))
         journal.remove(entry.fence)
     if ended or entries:
         logger.warning("leftovers ended", extra={"processes": ended, "attempts": len(entries)})
     with suppress(HubError, HubUnreachableError):
         await spool.deliver()
+
+
+def _with_record(entry: Entry, runner: Runner, environment: Mapping[str, str]) -> Entry:
+    if not isinstance(runner, NamesSessions) or None in (entry.session_id, entry.message_id):
+        return entry
+    recorded = runner.recorded_usage(entry.session_id or "", entry.message_id or "", environment)
+    return msgspec.structs.replace(entry, usage=at_least(entry.usage, recorded))
 
 
 @asynccontextmanager

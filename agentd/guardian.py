@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from agentd.journal import Journal
-from agentd.sweep import Mark, ask_to_end, sweep
+from agentd.sweep import Mark, ask_leader, ask_to_end, sweep
 
 TERM_S = 2.0
 """Claude Code needs up to 1.6 s to end its tools and write its transcript; killed at once it would
@@ -21,6 +21,9 @@ forget steps that were done, and repeat them."""
 
 def sweep_all(mark: str, journal: Journal) -> int:
     """End every process of an agent's attempts; returns how many had to be killed."""
+    for entry in journal.left_over():
+        if entry.pid is not None:
+            ask_leader(Mark(mark), entry.pid)  # at once: every moment costs, and nobody listens
     ask_to_end(Mark(mark), TERM_S)
     places = (Mark(mark, entry.fence, entry.place) for entry in journal.left_over())
     return sum(map(sweep, (*places, Mark(mark))))

@@ -25,6 +25,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     runner: str
     folder: str
     session_id: str | None = None
+    message_id: str | None = None
+    """What was said first in it: from there on all is this attempt's."""
+    pid: int | None = None
     usage: list[Usage] = []
 
     @property

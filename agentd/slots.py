@@ -14,7 +14,7 @@ from agentd.attempt import Attempt
 from agentd.contact import Standing
 from agentd.spool import Spool
 from agentd.stops import Reason, Stop
-from common.client import HubError
+from common.client import HubError, HubUnreachableError
 from common.wire.nodes import AnswerOrder, Applied, Claim, Claimed, Lease, PostResult, UsageSoFar
 from common.wire.tasks import Outcome
 
@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 CLAIM_WAIT_S = 25.0
 RECHECK_S = 1.0
+SETTLE_S = 20.0
+"""Below the 30 s after which the hub takes an unstarted lease back."""
 MODELS_REPORTED = 50
 
 
@@ -101,6 +103,15 @@ class Slots:
         if (attempt := self._running.get(order.fence)) is not None:
             await attempt.take_answer(order)
 
+    def freeze(self) -> None:
+        """Everything that runs here stands still."""
+        for attempt in self._running.values():
+            attempt.freeze()
+
+    def thaw(self) -> None:
+        for attempt in self._running.values():
+            attempt.thaw()
+
     def stop_all(self, stop: Stop, *, hurry: bool = False) -> None:
         for attempt in self._running.values():
             attempt.stop(stop, hurry=hurry)
@@ -178,7 +189,11 @@ class Slots:
         while True:
             lease = await self._leases.get()
             try:
-                await self._running[lease.fence].run()
+                if await self._alone(lease):
+                    await self._running[lease.fence].run()
+                else:
+                    with suppress(HubError, HubUnreachableError):
+                        await self._hub.release(lease.fence)
             except Exception:
                 # Whatever it was, it was this node's: the hub must not wait for the lease to end.
                 logger.exception("attempt failed inside agentd", extra={"fence": lease.fence})
@@ -192,3 +207,22 @@ class Slots:
                 self._running.pop(lease.fence, None)
                 self._taken -= 1
                 self._changed.set()
+
+    async def _alone(self, lease: Lease) -> bool:
+        """Whether no earlier attempt of the same task or session works here any more: one that the
+        hub gave up is ended first."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                while self._has_other(lease):
+                    self._changed.clear()
+                    await self._changed.wait()
+        return not self._has_other(lease)
+
+    def _has_other(self, lease: Lease) -> bool:
+        ids = {lease.task.id}
+        sessions = {lease.task.session_id} - {None}
+        return any(
+            attempt.fence < lease.fence
+            and (attempt.lease.task.id in ids or attempt.lease.task.session_id in sessions)
+            for attempt in self._running.values()
+        )

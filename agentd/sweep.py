@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -76,6 +77,25 @@ def find_marked(mark: Mark, spare: Iterable[int] = ()) -> list[psutil.Process]:
                 if child.pid not in spared:
                     found.setdefault(child.pid, child)
     return [process for process in found.values() if _alive(process)]
+
+
+def signal_marked(mark: Mark, number: signal.Signals) -> None:
+    """Send it to every process of the mark."""
+    for process in find_marked(mark):
+        try:
+            process.send_signal(number)
+        except psutil.Error:
+            continue
+
+
+def ask_leader(mark: Mark, pid: int) -> None:
+    """TERM to one process, if it still is the mark's."""
+    try:
+        process = psutil.Process(pid)
+        if mark.matches(process):
+            process.terminate()
+    except psutil.Error:
+        return
 
 
 def ask_to_end(mark: Mark, wait_s: float) -> None:

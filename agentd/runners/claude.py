@@ -27,7 +27,7 @@ from agentd.runners.claude_outcome import classify
 from agentd.runners.claude_questions import PendingRequest, granted_by, opening_prompt
 from agentd.runners.claude_sandbox import owner_ignores, with_short_temporary, without_stubs
 from agentd.runners.claude_stream import Fold
-from agentd.runners.claude_transcript import transcript_holds
+from agentd.runners.claude_transcript import recorded_usage, transcript_holds
 from agentd.runners.exits import Exit
 from agentd.runners.programs import Signature, beside
 from agentd.runners.protocol import (
@@ -40,6 +40,7 @@ from agentd.runners.protocol import (
 )
 from common.claude_settings import read_owner_settings, settings_file
 from common.sandbox import Ability, probe_sandbox
+from common.wire.usage import Usage
 
 logger = logging.getLogger(__name__)
 
@@ -126,6 +127,11 @@ class ClaudeRunner:
     ) -> bool | None:
         return transcript_holds(session_id, message_id, environment)
 
+    def recorded_usage(
+        self, session_id: str, message_id: str, environment: Mapping[str, str]
+    ) -> tuple[Usage, ...]:
+        return recorded_usage(session_id, message_id, environment)
+
     async def start(self, job: Job) -> ClaudeRun:
         program = await self.find()
         if (refusal := self._refusal()) is not None:
@@ -167,6 +173,10 @@ class ClaudeRun:
         self._killed = False
         self._requests = 0
         self._pump = asyncio.create_task(self._listen(), name=f"claude {child.pid}")
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
 
     async def open(self) -> None:
         """Say the prompt; the answers come as events."""

@@ -38,6 +38,10 @@ class LineRun:
         self._interrupted = False
         self._killed = False
 
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
     async def events(self) -> AsyncGenerator[Event, None]:
         telling = asyncio.create_task(self._tell(), name=f"prompt for {self._child.pid}")
         try:

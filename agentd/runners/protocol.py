@@ -265,3 +265,17 @@ class NamesSessions(Protocol):
     ) -> bool | None:
         """Whether the session holds that message, by the runner's own record; None: no record."""
         ...
+
+    def recorded_usage(
+        self, session_id: str, message_id: str, environment: Mapping[str, str]
+    ) -> tuple[Usage, ...]:
+        """What was used from that message on, by the same record; empty where there is none."""
+        ...
+
+
+@runtime_checkable
+class HasProcess(Protocol):
+    """A run that is one process and what it starts."""
+
+    @property
+    def pid(self) -> int: ...

@@ -59,6 +59,11 @@ class RehearsalRunner:
     ) -> bool | None:
         return None  # it keeps no record
 
+    def recorded_usage(
+        self, session_id: str, message_id: str, environment: Mapping[str, str]
+    ) -> tuple[Usage, ...]:
+        return ()
+
     async def start(self, job: Job) -> RehearsalRun:
         session_id = job.session_id or job.new_session_id or self._new_id()
         return RehearsalRun(job, session_id, self._pace_s)

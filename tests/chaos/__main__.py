@@ -11,7 +11,8 @@ RUN_TIMEOUT_S = 3600.0
 
 def main() -> int:
     failed = []
-    for run in sorted(Path(__file__).parent.glob("*_kill.py")):
+    here = Path(__file__).parent
+    for run in sorted([*here.glob("*_kill.py"), *here.glob("*_interrupt.py")]):
         print(f"== {run.stem}", flush=True)
         command = [sys.executable, "-m", f"tests.chaos.{run.stem}"]
         if subprocess.run(command, check=False, timeout=RUN_TIMEOUT_S).returncode:

@@ -18,6 +18,7 @@ from common.wire.nodes import (
     AnswerOrder,
     Heartbeat,
     HeartbeatReply,
+    Leaving,
     Registered,
     RegisterNode,
     UsageSoFar,
@@ -79,6 +80,7 @@ class Crew:
     """One running attempt."""
 
     stops: list[Stop] = field(default_factory=list)
+    frozen: bool = False
     used: list[UsageSoFar] = field(default_factory=list)
 
     def usage(self) -> list[UsageSoFar]:
@@ -96,6 +98,12 @@ class Crew:
     def stop_all(self, stop: Stop, *, hurry: bool = False) -> None:
         self.stops.append(stop)
 
+    def freeze(self) -> None:
+        self.frozen = True
+
+    def thaw(self) -> None:
+        self.frozen = False
+
 
 @dataclass
 class Node:
@@ -107,12 +115,14 @@ class Node:
     refuse: Callable[[], str | None] = lambda: None
     facts: NodeFacts = NodeFacts(system="here")  # noqa: RUF009 - it is immutable
     contact: Contact = field(init=False)
+    standing: Standing = field(init=False)
 
     def __post_init__(self) -> None:
+        self.standing = Standing(news=asyncio.Event(), drained=asyncio.Event())
         self.contact = Contact(
             self.hub,
             self.crew,
-            Standing(news=asyncio.Event(), drained=asyncio.Event()),
+            self.standing,
             self.clock,
             registration=RegisterNode(slots=1),
             facts=lambda: self.facts,
@@ -266,3 +276,25 @@ async def test_facts_that_a_lost_heartbeat_carried_are_said_again() -> None:
         await until(lambda: not node.contact.in_touch.is_set())
         node.hub.fault = None
         await until(lambda: changed in [beat.facts for beat in node.hub.beats])
+
+
+async def test_work_stands_still_after_a_long_sleep_until_the_hub_was_asked() -> None:
+    """Another node may be at it by now: nothing of it may run a second time meanwhile."""
+    node = Node()
+    async with node.running():
+        node.hub.hangs = True
+        node.clock.slept_s = 8 * 3600.0
+        await until(lambda: node.crew.frozen)
+        assert node.crew.stops == []
+
+
+async def test_a_node_says_that_it_goes_to_sleep_and_that_it_stops() -> None:
+    node = Node()
+    async with node.running():
+        node.standing.sleep(True)
+        await until(lambda: node.hub.beats[-1].leaving is Leaving.SLEEPING)
+        assert not node.hub.beats[-1].accepting
+        node.standing.sleep(False)
+        await until(lambda: node.hub.beats[-1].leaving is None)
+        node.standing.drain()
+        await until(lambda: node.hub.beats[-1].leaving is Leaving.STOPPING)
