@@ -44,6 +44,7 @@ LOOK_EVERY_S = 1.0
 @click.option("--urgent", "priority", flag_value=Priority.HIGH, help="Goes first.")
 @click.option("--low", "priority", flag_value=Priority.LOW, help="Runs when nothing else waits.")
 @click.option("--continue", "continue_of", type=TASK_ID, metavar="TASK", help="Go on from it.")
+@click.option("--fresh", is_flag=True, help="With --continue: in a new session, on any node.")
 @click.option("--title", help="Shown in lists instead of the prompt's beginning.")
 @click.option("--model", help="Model to use.")
 @click.option("--max-cost", "max_cost_usd", type=Amount())
