@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import logging
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -14,7 +17,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     gc.disable()
     from tui.launch import launch
 
-    sys.exit(launch(argv))
+    code = launch(argv)
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    # Not by `sys.exit`: it waits for threads, and a terminal that takes nothing holds those.
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import tzinfo
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
@@ -38,7 +38,10 @@ from tui.verbs import Verbs
 from tui.widgets.palette import Palette
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from textual.screen import Screen
+
+    from tui.leaving import Leaving
 
 
 logger = logging.getLogger(__name__)
@@ -84,7 +87,7 @@ class MeshApp(App[None]):
         keymap: Mapping[str, str] | None = None,
         traits: Traits | None = None,
         notify: bool = True,
-        own_signals: bool = False,
+        leaving: Leaving | None = None,
         flush_s: float = FLUSH_S,
         pace: Pace | None = None,
         on_shown: Callable[[], None] = lambda: None,
@@ -107,7 +110,7 @@ class MeshApp(App[None]):
         self._welcome: Screen[None] | None = None
         self.crash: BaseException | None = None
         self._terminal = Terminal(traits, notify, self._write) if traits else None
-        self._own_signals = own_signals
+        self._leaving = leaving
         self._flush_s = flush_s
         self._on_shown: Callable[[], None] | None = on_shown
         self._flush_due = False
@@ -142,17 +145,24 @@ class MeshApp(App[None]):
         self.run_worker(self.gate.run(), name="keys", group="keys", exit_on_error=True)
         self.run_worker(self._follow(), name="follow", group="follow", exit_on_error=True)
         self.set_interval(TICK_S, self._tick, name="tick")
-        if self._own_signals:
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                loop.add_signal_handler(number, self._leave_by_signal, number)
+        if self._leaving is not None:
+            self._leaving.when_asked(partial(self._exit_soon, asyncio.get_running_loop()))
 
     async def on_unmount(self) -> None:
         await self.hub.close()
 
-    def _leave_by_signal(self, number: int) -> None:
-        logger.info("leaving", extra={"signal": number})
-        self.exit(return_code=128 + number)
+    def _exit_soon(self, loop: asyncio.AbstractEventLoop, code: int) -> None:
+        """From any thread; a loop that is closed is leaving already."""
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(partial(self.exit, return_code=code))
+
+    def exit(
+        self, result: None = None, return_code: int = 0, message: RenderableType | None = None
+    ) -> None:
+        """Leave, within the grace of `tui.leaving` whatever hangs."""
+        if self._leaving is not None:
+            self._leaving.begin(return_code)
+        super().exit(result, return_code, message)
 
     def _write(self, sequence: str) -> None:
         if self._driver is not None:

@@ -15,6 +15,7 @@ from common.errors import EXIT_FAILED, MeshError
 from common.logs import log_to_file
 from common.version import VERSION
 from tui.hub import Hub, LiveHub
+from tui.leaving import Leaving
 from tui.state.plain import one_line
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def _run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
         return EXIT_FAILED
     log_file = loaded.paths.logs_dir / "tui.log"
     log_to_file("mesh-tui", log_file)
+    leaving = Leaving(sys.stdin.fileno(), sys.stderr.fileno())
+    leaving.watch()
     hub = _demo_hub() if options.demo else _live_hub(loaded, env)
 
     from tui.app import MeshApp
@@ -66,11 +69,12 @@ def _run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
         keymap=keymap(loaded.config.tui.keys),
         traits=traits,
         notify=loaded.config.tui.notify,
-        own_signals=True,
+        leaving=leaving,
         pace=Pace(),
         on_shown=collect_again,
     )
     app.run()
+    leaving.begin(app.return_code or 0)
     if traits.progresses:
         sys.stderr.write(CLEAR)
     if app.crash is not None:

@@ -7,6 +7,7 @@ import os
 import pty
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -25,13 +26,13 @@ DEADLINE_S = 40.0
 class Session:
     """mesh-tui with its own pseudo-terminal; everything it wrote is in `seen`."""
 
-    def __init__(self, env: dict[str, str], *command: str) -> None:
+    def __init__(self, env: dict[str, str], *command: str, controlling: bool = True) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.process = subprocess.Popen(
             [sys.executable, *command], stdin=slave, stdout=slave, stderr=slave,
             env=env | {"TERM": "xterm-256color"}, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None,
         )  # fmt: skip
         os.close(slave)
         self.seen = b""
@@ -83,8 +84,10 @@ def sessions(clean_env: dict[str, str]) -> Iterator[list[Session]]:
         session.close()
 
 
-def start(sessions: list[Session], env: dict[str, str], *command: str) -> Session:
-    session = Session(env, *(command or ("-m", "tui", "--demo")))
+def start(
+    sessions: list[Session], env: dict[str, str], *command: str, controlling: bool = True
+) -> Session:
+    session = Session(env, *(command or ("-m", "tui", "--demo")), controlling=controlling)
     sessions.append(session)
     return session
 
@@ -125,6 +128,89 @@ def test_a_closed_terminal_ends_it(sessions: list[Session], env: dict[str, str])
     os.close(session.master)
     session.master = -1
     session.process.wait(timeout=DEADLINE_S)
+
+
+def stop_reading(session: Session) -> None:
+    """Let it paint far more than the terminal holds, and read none of it."""
+    fcntl.ioctl(session.master, termios.TIOCSWINSZ, struct.pack("HHHH", 200, 400, 0, 0))
+    session.process.send_signal(signal.SIGWINCH)
+    for key in b"1234512345TTTT?":
+        session.type(bytes([key]))
+
+
+def ended(session: Session) -> int:
+    """Its code, without reading what it writes."""
+    return session.process.wait(timeout=DEADLINE_S)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_it_also_while_nobody_reads_what_it_paints(
+    sessions: list[Session], env: dict[str, str], number: signal.Signals
+) -> None:
+    """Its writer hung in the full terminal, and the event loop in the writer's full queue."""
+    session = start(sessions, env)
+    session.read_until(b"Needs you")
+    stop_reading(session)
+    session.process.send_signal(number)
+    assert ended(session) == 128 + number
+
+
+def test_q_ends_it_also_while_nobody_reads_what_it_paints(
+    sessions: list[Session], env: dict[str, str]
+) -> None:
+    session = start(sessions, env)
+    session.read_until(b"Needs you")
+    stop_reading(session)
+    session.type(b"\x1bq")
+    session.process.send_signal(signal.SIGTERM)
+    assert ended(session) in {0, 128 + signal.SIGTERM}
+
+
+@pytest.mark.parametrize("controlling", [True, False])
+@pytest.mark.parametrize("full", [True, False])
+def test_a_terminal_that_is_gone_ends_it_with_or_without_a_signal(
+    sessions: list[Session], env: dict[str, str], controlling: bool, full: bool
+) -> None:
+    session = start(sessions, env, controlling=controlling)
+    session.read_until(b"Needs you")
+    if full:
+        stop_reading(session)
+    os.close(session.master)
+    session.master = -1
+    assert ended(session) == 128 + signal.SIGHUP
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_what_was_suspended_ends_when_it_wakes(
+    sessions: list[Session], env: dict[str, str], close: bool
+) -> None:
+    session = start(sessions, env)
+    session.read_until(b"Needs you")
+    session.process.send_signal(signal.SIGTSTP)
+    os.waitid(os.P_PID, session.process.pid, os.WSTOPPED)
+    if close:
+        os.close(session.master)
+        session.master = -1
+    session.process.send_signal(signal.SIGTERM)
+    session.process.send_signal(signal.SIGCONT)
+    assert ended(session) in {128 + signal.SIGTERM, 128 + signal.SIGHUP}
+
+
+@pytest.mark.parametrize("how", ["q", "signal"])
+def test_a_hub_that_takes_calls_and_answers_none_holds_nobody(
+    sessions: list[Session], env: dict[str, str], how: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        there = env | {"MESH_HUB_URL": url, "MESH_TOKEN": "mesh_operator_x"}
+        session = start(sessions, there, "-m", "tui")
+        session.read_until(b"\x1b[?1049h")
+        if how == "q":
+            session.type(b"q")
+            assert session.wait() == 0
+        else:
+            session.process.send_signal(signal.SIGTERM)
+            assert session.wait() == 128 + signal.SIGTERM
 
 
 BROKEN = """
