@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
 from cli.lazy import Entry, LazyGroup
 from cli.session import Session
-from common.errors import EXIT_FAILED, EXIT_OK, MeshError
+from cli.words import refuse_broken, show_what_can_be_shown
+from common.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, MeshError
 from common.version import VERSION
 
 EXIT_INTERRUPTED = 130
@@ -96,7 +98,9 @@ def mesh(context: click.Context) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; what a person can mend becomes one sentence on stderr."""
+    show_what_can_be_shown()
     try:
+        refuse_broken(sys.argv[1:] if arguments is None else arguments)
         ended = mesh.main(args=arguments, prog_name="mesh", standalone_mode=False)
         return ended if isinstance(ended, int) else EXIT_OK
     except click.ClickException as error:
@@ -109,12 +113,22 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"mesh: {error.message}", err=True)
         return error.exit_code
     except BrokenPipeError:
-        # Whoever read our output has enough; the interpreter must not complain at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()  # whoever read our output has enough
         return EXIT_FAILED
     except OSError as error:
-        click.echo(f"mesh: {_readable(error)}", err=True)
+        _silence()  # it may have been our output that could not be written
+        with suppress(OSError):
+            click.echo(f"mesh: {_readable(error)}", err=True)
         return EXIT_FAILED
+    except UnicodeError as error:
+        click.echo(f"mesh: there is something that is no text: {error}", err=True)
+        return EXIT_USAGE
+
+
+def _silence() -> None:
+    """Keep the interpreter from writing to stdout at its end, and from complaining about it."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _readable(error: OSError) -> str:

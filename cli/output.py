@@ -41,7 +41,8 @@ def first_line(text: str, width: int = 60) -> str:
 def print_json(record: object) -> None:
     """One JSON document; wire structs keep their field names and times."""
     builtins = msgspec.to_builtins(record)
-    click.echo(json.dumps(builtins, ensure_ascii=False, indent=2))
+    encoding = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "")
+    click.echo(json.dumps(builtins, ensure_ascii=encoding != "utf8", indent=2))
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -30,6 +30,13 @@ class InvalidError(HubError):
     status = 422
 
 
+class UnknownNameError(HubError):
+    """The request names a node, specialist or label that nothing in the mesh has."""
+
+    code = "unknown_name"
+    status = 422
+
+
 class IdempotencyMismatchError(HubError):
     """The same key came with another body."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 
 import click
@@ -182,11 +183,14 @@ def resume(session: Session, account: str) -> None:
 
 
 async def named(hub: OperatorApi, name: str) -> str:
-    """The node's name in its own spelling: texts and people write `rex` for `Rex`."""
-    for node in (await hub.nodes()).nodes:
-        if node.name.lower() == name.lower():
-            return node.name
-    return name
+    """The node's name in its own spelling: texts and people write `rex` for `Rex`. Raises
+    UsageError with the nearest one there is."""
+    known = {node.name.lower(): node.name for node in (await hub.nodes()).nodes}
+    if name.lower() in known:
+        return known[name.lower()]
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    hint = f"did you mean {known[near[0]]}?" if near else "mesh nodes lists them."
+    raise click.UsageError(f"No node is called {plain(name)}: {hint}")
 
 
 def _print(node: Node, said: str, as_json: bool) -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import suppress
 from typing import Any
 
 import click
-import msgspec
 
 from cli.amount import Amount
-from cli.commands.nodes import named
 from cli.commands.tasks import TASK_ID
 from cli.output import dollars, json_option, plain, print_json, span
 from cli.session import Session, pass_session
 from cli.states import word_of
+from cli.words import read_stdin
 from common.client import (
     HubClient,
     HubError,
@@ -72,19 +70,20 @@ def submit(
       git diff | mesh submit --wait --to code-reviewer -
       mesh submit --ask "delete the old branches" --on Rex
     """
-    text = _read_stdin() if prompt == ("-",) else " ".join(prompt)
+    text = read_stdin() if prompt == ("-",) else " ".join(prompt)
     if not text.strip():
         raise click.UsageError("The prompt is empty.")
     key = options.pop("key") or session.new_id()
+    if not (key.isascii() and key.isprintable()):
+        raise click.UsageError("--key takes plain ASCII characters, such as a date or a number.")
     wanted = _wanted(text, **options)
 
-    async def submitted(hub: OperatorApi) -> Task:
-        exact = wanted
-        if wanted.node is not None:
-            exact = msgspec.structs.replace(wanted, node=await named(hub, wanted.node))
-        return await hub.submit(exact, idempotency_key=key)
-
-    task = session.ask_hub(submitted)
+    try:
+        task = session.ask_hub(lambda hub: hub.submit(wanted, idempotency_key=key))
+    except HubError as error:
+        if error.hub_code == "unknown_name":
+            raise click.UsageError(error.message[:1].upper() + error.message[1:]) from error
+        raise
     if wait:
         return _follow(session, task, as_json=as_json)
     if as_json:
@@ -222,9 +221,3 @@ def say(session: Session, line: tuple[str, ...], as_json: bool) -> None:
     for bubble in found.messages:
         if bubble.direction == "out":
             click.echo(plain(bubble.text))
-
-
-def _read_stdin() -> str:
-    if sys.stdin is None:
-        raise click.UsageError("The prompt was to come from stdin, and that is closed.")
-    return sys.stdin.read()

@@ -11,13 +11,13 @@ What a form needs to know of the mesh (its nodes, specialists, projects) is pass
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from common.panic import CLOSING, first_line, is_panic
 from common.wire.approvals import Decision, Reach
 from common.wire.tasks import Priority
-from hubd.domain import projects, reactions
+from hubd.domain import names, projects, reactions
 from hubd.domain.codes import parse_code
 from hubd.domain.commands import (
     Answer,
@@ -130,7 +130,7 @@ def _node_order(verb: NodeVerb) -> Build:
         if node not in words.nodes:
             if amount or note:
                 return None
-            return Unclear(f"No node is called {node}. nodes lists them.")
+            return Unclear(_no_such("node", node, words.nodes, "nodes lists them."))
         timeout_s = float(amount[:-1]) * _UNIT_S[amount[-1].lower()] if amount else None
         return NodeOrder(verb, words.nodes[node], timeout_s, note)
 
@@ -161,13 +161,24 @@ def _continue(match: re.Match[str], _: Vocabulary) -> Command:
 def _at(match: re.Match[str], words: Vocabulary, work: Work) -> Work | Unclear:
     name = match.group("name").lower()
     if name not in words.specialists:
-        return Unclear(f"No node has a specialist @{name}. agents lists them.")
+        lists = "agents lists them."
+        return Unclear(_no_such("specialist", f"@{name}", words.specialists, lists))
     return replace(work, specialist=words.specialists[name])
 
 
-def _on(match: re.Match[str], words: Vocabulary, work: Work) -> Work | None:
+def _on(match: re.Match[str], words: Vocabulary, work: Work) -> Work | Unclear | None:
     name = match.group("name").lower()
-    return replace(work, node=words.nodes[name]) if name in words.nodes else None
+    if name in words.nodes:
+        return replace(work, node=words.nodes[name])
+    if names.nearest(name, words.nodes, cutoff=names.LIKELY) is None:
+        return None  # on monday …
+    return Unclear(_no_such("node", name, words.nodes, "nodes lists them."))
+
+
+def _no_such(kind: str, name: str, known: Mapping[str, str], lists: str) -> str:
+    near = names.nearest(name.lstrip("@"), known.values())
+    at = "@" if name.startswith("@") else ""
+    return f"No {kind} is called {name}. " + (f"Did you mean {at}{near}?" if near else lists)
 
 
 def _in(match: re.Match[str], words: Vocabulary, work: Work) -> Work | Unclear | None:

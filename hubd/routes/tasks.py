@@ -24,6 +24,7 @@ from hubd.errors import (
     IdempotencyMismatchError,
     InvalidError,
     NotFoundError,
+    UnknownNameError,
 )
 from hubd.routes.api import MAX_INT, Answered, Api, Call, Nothing, given
 from hubd.services.tasks import Submitted, TaskQuery, Tasks
@@ -75,6 +76,7 @@ def add(api: Api, tasks: Tasks) -> None:
         errors=(
             IdempotencyMismatchError,
             InvalidError,
+            UnknownNameError,
             NotFoundError,
             ForbiddenError,
             ConflictError,

@@ -11,18 +11,19 @@ import msgspec
 from common.wire.events import Entity
 from common.wire.tasks import TERMINAL_STATES, SubmitTask, TaskState
 from hubd.domain import approvals as rules
-from hubd.domain import replies
+from hubd.domain import names, replies
 from hubd.domain.records import TaskRecord
 from hubd.errors import (
     ConflictError,
     ForbiddenError,
     IdempotencyMismatchError,
     NotFoundError,
+    UnknownNameError,
 )
 from hubd.services import asking, present, waiting
 from hubd.services.env import Env
 from hubd.services.projects import checked_project
-from hubd.store import tasks
+from hubd.store import nodes, tasks
 from hubd.store.transaction import Tx, View
 
 
@@ -62,6 +63,33 @@ def find_task(tx: Tx | View, task_id: int) -> TaskRecord:
     if task is None:
         raise NotFoundError(f"there is no task #{task_id}")
     return task
+
+
+def with_known_names(source: Tx | View, request: SubmitTask) -> SubmitTask:
+    """The request with its names as their owners spell them; raises UnknownNameError for one that
+    nothing has. What is known and away is waited for. Before the first node has registered only
+    a node's own name is refused: what it will bring cannot be known."""
+    everyone = nodes.everyone(source.conn)
+    node = _known("node", request.node, {each.name for each in everyone})
+    if not everyone:
+        return request
+    specialists = {name for each in everyone for name in each.specialists}
+    labels = {label for each in everyone for label in each.labels}
+    return msgspec.structs.replace(
+        request,
+        node=node,
+        specialist=_known("specialist", request.specialist, specialists),
+        requires=[_known("node's label", label, labels) or label for label in request.requires],
+    )
+
+
+def _known(kind: str, name: str | None, known: set[str]) -> str | None:
+    if name is None:
+        return None
+    found = names.resolve(name, known)
+    if found is None:
+        raise UnknownNameError(names.unknown(kind, name, known))
+    return found
 
 
 def submit(

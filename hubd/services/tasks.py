@@ -71,9 +71,9 @@ class Tasks:
         self._output = output
 
     async def submit(self, request: SubmitTask, *, key: str | None, by: Actor) -> Submitted:
-        """Record a task; raises IdempotencyMismatchError, ForbiddenError (approval.deny),
-        InvalidError (a project that no node has), ConflictError (`continue_of` has not begun),
-        StorageFullError."""
+        """Record a task; raises IdempotencyMismatchError, UnknownNameError, ForbiddenError
+        (approval.deny), InvalidError (a project that no node has), ConflictError (`continue_of`
+        has not begun), StorageFullError."""
         digest = submitting.body_hash("submit", request)
         origin = Origin(source="control" if by.via == "control" else "api", by=by.name)
 
@@ -81,7 +81,8 @@ class Tasks:
             known = submitting.known_submission(tx, key, digest)
             if known is not None:
                 return Submitted(present.task(known), created=False)
-            task = submitting.submit(tx, self._env, request, origin, key=key, digest=digest)
+            named = submitting.with_known_names(tx, request)
+            task = submitting.submit(tx, self._env, named, origin, key=key, digest=digest)
             return Submitted(present.task(task), created=True)
 
         return await self._database.write(run)

@@ -180,6 +180,13 @@ def test_a_terminal_that_is_gone_ends_it_with_or_without_a_signal(
     assert ended(session) == 128 + signal.SIGHUP
 
 
+def until_stopped(session: Session) -> None:
+    end = time.monotonic() + DEADLINE_S
+    while os.waitid(os.P_PID, session.process.pid, os.WSTOPPED | os.WNOHANG) is None:
+        assert time.monotonic() < end
+        session._read(0.05)
+
+
 @pytest.mark.parametrize("close", [True, False])
 def test_what_was_suspended_ends_when_it_wakes(
     sessions: list[Session], env: dict[str, str], close: bool
@@ -187,7 +194,7 @@ def test_what_was_suspended_ends_when_it_wakes(
     session = start(sessions, env)
     session.read_until(b"Needs you")
     session.process.send_signal(signal.SIGTSTP)
-    os.waitid(os.P_PID, session.process.pid, os.WSTOPPED)
+    until_stopped(session)
     if close:
         os.close(session.master)
         session.master = -1

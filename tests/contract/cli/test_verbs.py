@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.contract.cli.conftest import Mesh, until
+from tests.contract.cli.conftest import MESH, Mesh, until
 
 pytestmark = pytest.mark.xdist_group("cli verbs")
 
@@ -115,7 +117,7 @@ def test_what_a_person_types_as_a_name_leads_nowhere_else(running: Mesh) -> None
         ["drain", "Rex/../Rex"],
     ):
         refused = running(*arguments)
-        assert refused.returncode == 1, arguments
+        assert refused.returncode == (2 if arguments[0] == "drain" else 1), arguments
         assert "unknown field" not in refused.stderr
         assert "does not take this method" not in refused.stderr
 
@@ -312,7 +314,15 @@ def test_version_names_the_hub(running: Mesh) -> None:
         (["ls", "--state", "nonsense"], 1, "nonsense"),
         (["cost", "yesterday"], 2, "'yesterday' is no period"),
         (["drain", "Rex", "--for", "soon"], 2, "'soon' is no time"),
-        (["drain", "nobody"], 1, "nobody"),
+        (["submit", "x", "--on", "Nope"], 2, "No node is called Nope"),
+        (["submit", "x", "--on", "Reks"], 2, "did you mean Rex?"),
+        (["submit", "x", "--to", "reseacher"], 2, "did you mean researcher?"),
+        (["submit", "x", "--requires", "no-such-label"], 2, "label is called no-such-label"),
+        (["submit", "x", "--key", "schlüssel"], 2, "plain ASCII"),
+        (["submit", "x", "--continue", "999999"], 1, "#999999"),
+        (["drain", "nobody"], 2, "nobody"),
+        (["undrain", "Rexx"], 2, "did you mean Rex?"),
+        (["reset", "nobody"], 2, "nobody"),
         (["approve", "ZZ"], 1, "ZZ"),
         (["resume", "nobody"], 1, "no account is called nobody"),
         (["down", "imsgd"], 1, "imsgd does not run on this machine"),
@@ -331,11 +341,97 @@ def test_bad_input_is_answered_in_a_sentence(
     assert done.stdout == ""
 
 
-def test_a_prompt_beyond_the_limit_is_refused(running: Mesh) -> None:
-    done = running("submit", "-", stdin="x" * 200_001)
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        (b"\xff", "byte 1 is 0xff"),
+        ("häßlich".encode("latin-1"), "no UTF-8 text"),
+        ("text".encode("utf-16"), "no UTF-8 text"),
+        (b"do\0it", "NUL"),
+        (b"x" * 200_001, "200,000 characters"),
+        (b"\xff" * 900_000, "200,000 characters"),
+        (b" \n", "The prompt is empty"),
+    ],
+)
+def test_stdin_that_is_no_prompt_is_refused_in_a_sentence(
+    running: Mesh, raw: bytes, sentence: str
+) -> None:
+    done = bytes_run(running, ["submit", "-"], raw)
 
-    assert done.returncode == 1
-    assert done.stderr.startswith("mesh: ")
+    assert done.returncode == 2, done.stderr
+    assert sentence in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+
+
+def bytes_run(
+    mesh: Mesh, arguments: list[str | bytes], raw: bytes = b"", **env: str
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*MESH, *arguments], env={**mesh.env, **env}, input=raw, capture_output=True, timeout=50,
+        check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["submit", b"\xff"],
+        ["submit", "x", "--title", b"\xff"],
+        ["submit", "x", "--on", b"\xff"],
+        ["say", b"\xff"],
+        ["ls", "--search", b"\xff"],
+        ["deny", "K7", b"\xff"],
+        ["hold", b"\xff"],
+        [b"\xff"],
+    ],
+)
+def test_an_argument_that_is_no_text_is_refused_in_a_sentence(
+    running: Mesh, arguments: list[str | bytes]
+) -> None:
+    done = bytes_run(running, arguments)
+
+    assert done.returncode == 2, done.stderr
+    assert b"is no UTF-8 text" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"LANG": "C", "LC_ALL": "C"},
+        {"LANG": "C", "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+)
+def test_a_poor_locale_changes_signs_and_breaks_nothing(running: Mesh, env: dict[str, str]) -> None:
+    for arguments in (["ls", "--all"], ["nodes"], ["status"], ["show", "1"], ["help-me"]):
+        done = bytes_run(running, arguments, **env)
+        assert b"Traceback" not in done.stderr, done.stderr
+    assert json.loads(bytes_run(running, ["ls", "--all", "--json"], **env).stdout)["tasks"]
+
+
+@pytest.mark.parametrize("redirected", [">&-", "> /dev/full", "2>&-", "<&- >&- 2>&-", "| true"])
+def test_output_that_goes_nowhere_is_no_traceback(running: Mesh, redirected: str) -> None:
+    if "full" in redirected and not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    script = f'"$@" {redirected}'
+    for arguments in (["status"], ["ls", "--all", "--json"], ["show", "999999"], ["--help"]):
+        done = subprocess.run(
+            ["sh", "-c", script, "sh", *MESH, *arguments], env=running.env, capture_output=True,
+            timeout=50, check=False,
+        )  # fmt: skip
+        assert b"Traceback" not in done.stderr, done.stderr
+        assert b"Exception ignored" not in done.stderr, done.stderr
+
+
+def test_a_closed_stdin_is_no_prompt(running: Mesh) -> None:
+    done = subprocess.run(
+        ["sh", "-c", '"$@" <&-', "sh", *MESH, "submit", "-"], env=running.env,
+        capture_output=True, timeout=50, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_a_reader_that_has_enough_is_no_error(running: Mesh) -> None:
