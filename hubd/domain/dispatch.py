@@ -195,11 +195,14 @@ def candidates(views: dict[str, NodeView], lane: Lane) -> Iterator[NodeView]:
         yield views[lane.pinned_node]
 
 
+NEXT = "next in line"
+
+
 def summarize(lane: Lane, verdicts: Iterable[Verdict]) -> str:
     """One sentence: what stands between a task and a slot, the nearest obstacle first."""
     verdicts = list(verdicts)
     if any(v.ok for v in verdicts):
-        return "next in line"
+        return NEXT
     if lane.pinned_node is not None and all(v.node != lane.pinned_node for v in verdicts):
         return f"no node is called {lane.pinned_node}"
     fitting = [v for v in verdicts if v.refusal not in _NEVER]
@@ -209,6 +212,9 @@ def summarize(lane: Lane, verdicts: Iterable[Verdict]) -> str:
     alike = sum(v.refusal is nearest.refusal for v in fitting)
     if nearest.refusal is Refusal.NO_SLOT and alike > 1:
         return f"all slots are busy on {alike} nodes"
+    if nearest.refusal is Refusal.AWAY:
+        # No figure that grows: what is kept of this changes only when the obstacle does.
+        return f"{nearest.node} is away"
     return f"{nearest.node}: {nearest.text}"
 
 

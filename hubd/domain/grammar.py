@@ -130,7 +130,8 @@ def _node_order(verb: NodeVerb) -> Build:
         if node not in words.nodes:
             if amount or note:
                 return None
-            return Unclear(_no_such("node", node, words.nodes, "nodes lists them."))
+            what, lists = f"No node is called {node}", "nodes lists them."
+            return Unclear(_no_such(what, node, words.nodes, lists))
         timeout_s = float(amount[:-1]) * _UNIT_S[amount[-1].lower()] if amount else None
         return NodeOrder(verb, words.nodes[node], timeout_s, note)
 
@@ -161,8 +162,8 @@ def _continue(match: re.Match[str], _: Vocabulary) -> Command:
 def _at(match: re.Match[str], words: Vocabulary, work: Work) -> Work | Unclear:
     name = match.group("name").lower()
     if name not in words.specialists:
-        lists = "agents lists them."
-        return Unclear(_no_such("specialist", f"@{name}", words.specialists, lists))
+        what, lists = f"No node has a specialist @{name}", "agents lists them."
+        return Unclear(_no_such(what, name, words.specialists, lists))
     return replace(work, specialist=words.specialists[name])
 
 
@@ -172,13 +173,12 @@ def _on(match: re.Match[str], words: Vocabulary, work: Work) -> Work | Unclear |
         return replace(work, node=words.nodes[name])
     if names.nearest(name, words.nodes, cutoff=names.LIKELY) is None:
         return None  # on monday …
-    return Unclear(_no_such("node", name, words.nodes, "nodes lists them."))
+    return Unclear(_no_such(f"No node is called {name}", name, words.nodes, "nodes lists them."))
 
 
-def _no_such(kind: str, name: str, known: Mapping[str, str], lists: str) -> str:
-    near = names.nearest(name.lstrip("@"), known.values())
-    at = "@" if name.startswith("@") else ""
-    return f"No {kind} is called {name}. " + (f"Did you mean {at}{near}?" if near else lists)
+def _no_such(what: str, name: str, known: Mapping[str, str], lists: str) -> str:
+    near = names.nearest(name, known.values())
+    return f"{what}. " + (f"Did you mean {near}?" if near else lists)
 
 
 def _in(match: re.Match[str], words: Vocabulary, work: Work) -> Work | Unclear | None:

@@ -16,7 +16,7 @@ from common.wire.nodes import AccountState, BreakerState
 from common.wire.tasks import TERMINAL_STATES, TaskState
 from hubd.domain import accounts
 from hubd.domain.approvals import Refused
-from hubd.domain.dispatch import is_fresh
+from hubd.domain.dispatch import NEXT, is_fresh
 from hubd.domain.records import AccountRecord, ApprovalRecord, NodeRecord, TaskRecord
 
 SHOWN_LINES = 6
@@ -95,7 +95,7 @@ def final(task: TaskRecord, text: str, *, by: str | None = None) -> tuple[str, i
     body = clean(text).strip()
     head = beginning(body)
     if not head:
-        return f"{verdict}\n(no text came back)", 0
+        return f"{verdict}\nIt said nothing.", 0
     rest = f"\nmore {task.id} for the rest" if len(head) < len(body) else ""
     return f"{verdict}\n{head}{rest}", len(head)
 
@@ -125,7 +125,9 @@ def accepted(task: TaskRecord, ahead: int, would_run_on: str | None, obstacle: s
     if would_run_on is not None and ahead == 0:
         return f"#{task.id} taken{to}: {would_run_on} has room."
     place = "next in line" if ahead == 0 else f"{ahead} ahead"
-    return f"#{task.id} queued{to}, {place}: {obstacle}."
+    # Where a node has room the obstacle is only that others go first.
+    why = "" if obstacle == NEXT else f": {obstacle}"
+    return f"#{task.id} queued{to}, {place}{why}."
 
 
 def waits_notice(task: TaskRecord, words: str, *, moved: bool) -> str:

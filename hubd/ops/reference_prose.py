@@ -117,6 +117,7 @@ ERROR_WORDS: Mapping[str, str] = {
     "stopping": "The hub is stopping: try again in a moment.",
     "storage_full": "The hub's disk is full, or too nearly so for new work.",
     "superseded": "Another agent has registered under this node's name since, and reports.",
+    "unknown_name": "No node, specialist or label is called that; the message has the nearest.",
     "token_in_url": "A token in the URL, where logs keep it: revoke it.",
     "too_large": "The body is too large.",
     "unauthorized": "No token, or one that is wrong, revoked or expired.",

@@ -194,8 +194,12 @@ def _continued(tx: Tx, request: SubmitTask) -> dict[str, Any]:
     before = find_task(tx, request.continue_of)
     if before.session_id is None or before.session_node is None:
         if before.state not in TERMINAL_STATES:
+            began = (
+                "has begun and has" if before.started_at is not None else "has not begun and has"
+            )
             raise ConflictError(
-                f"#{before.id} has not begun: wait for it, or stop it and send the whole text"
+                f"#{before.id} {began} no session to go on in yet: wait for it, or stop it and "
+                "send the whole text"
             )
         return {"continue_of": before.id}
     if request.fresh or request.node not in (None, before.session_node):

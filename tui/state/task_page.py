@@ -34,6 +34,7 @@ def task_page(
         *_waiting(task, now),
         *task_facts(task, now),
         *_origin(task, now, zone),
+        *_session(task, detail),
         *(_history(detail, now, zone) if detail else ()),
         *_prompt(task),
     ]
@@ -68,8 +69,18 @@ def _origin(task: Task, now: float, zone: tzinfo | None) -> Iterator[Cell]:
         yield fact("continues", f"#{task.continue_of}")
     if task.model:
         yield fact("model", task.model)
-    if task.session_id:
-        yield fact("session", f"claude --resume {task.session_id}", Role.MUTED)
+
+
+_RESUMING = {"claude": "claude --resume", "codex": "codex resume"}
+
+
+def _session(task: Task, detail: TaskDetail | None) -> Iterator[Cell]:
+    """How to go on in its session by hand, where its runner can; an attempt of an older hub names
+    none and is Claude's."""
+    runners = [each.runner for each in detail.attempts if each.runner] if detail else []
+    command = _RESUMING.get(runners[-1] if runners else "claude")
+    if task.session_id and command:
+        yield fact("session", f"{command} {task.session_id}", Role.MUTED)
 
 
 def _history(detail: TaskDetail, now: float, zone: tzinfo | None) -> Iterator[Cell]:

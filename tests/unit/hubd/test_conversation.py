@@ -265,7 +265,7 @@ async def test_a_follow_up_says_when_the_node_of_its_session_is_away(hub: Hub) -
     hub.clock.advance(100)
     await hub.beat("Archon")
     (reply,) = await hub.say("#1 more")
-    assert reply == "#2 queued, next in line: rex: silent for 100 s. It goes on from #1."
+    assert reply == "#2 queued, next in line: rex is away. It goes on from #1."
 
 
 async def test_a_follow_up_begins_anew_on_another_node_when_told_so(hub: Hub) -> None:

@@ -269,6 +269,28 @@ async def test_a_stop_between_two_claims_is_told_by_the_next_one(hub: Hub) -> No
     assert [each.task.id for each in claimed.leases] == [other.id]
 
 
+async def test_a_task_for_a_silent_node_writes_nothing_while_nothing_changes(hub: Hub) -> None:
+    """Its reason named the seconds of silence, and so was an event every five seconds."""
+    await hub.node("rex")
+    await hub.node("archon")
+    task = await hub.submit(node="rex")
+    hub.clock.advance(100)
+    await hub.services.reaper.tick()
+    before = await hub.services.control.snapshot()
+    for _ in range(600):  # an hour and more
+        hub.clock.advance(6.0)
+        await hub.services.reaper.tick()
+    assert (await hub.services.control.snapshot()).last_event_id == before.last_event_id
+    assert (await hub.task(task.id)).wait_reason == "rex is away"
+    assert "silent for" in (await hub.services.tasks.why(task.id)).nodes[1].reason
+
+
+async def test_one_that_waits_behind_others_is_not_next_in_line(hub: Hub) -> None:
+    await hub.node("rex", slots=1)
+    await hub.submit()
+    assert await hub.say("second") == ["#2 queued, 1 ahead."]
+
+
 async def test_hold_drain_and_an_unknown_node(hub: Hub) -> None:
     await hub.node("rex")
     await hub.submit()
