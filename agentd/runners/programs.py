@@ -49,7 +49,11 @@ class Signature:
 
     @classmethod
     def of(cls, path: str) -> Signature:
-        found = os.stat(path)
+        """Raises RunnerUnavailableError when the file went away while it was looked at."""
+        try:
+            found = os.stat(path)
+        except OSError as error:
+            raise RunnerUnavailableError(why_not(path, error)) from error
         return cls(path, os.path.realpath(path), found.st_ino, found.st_mtime_ns, found.st_size)
 
 

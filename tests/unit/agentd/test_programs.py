@@ -20,7 +20,7 @@ from agentd.runners.claude_outcome import classify
 from agentd.runners.claude_stream import Fold
 from agentd.runners.command import CommandRunner
 from agentd.runners.exits import Exit
-from agentd.runners.programs import beside, find_tool, while_busy, why_not
+from agentd.runners.programs import Signature, beside, find_tool, while_busy, why_not
 from common.clock import SystemClock
 from common.wire.nodes import Lease, TaskSpec
 from common.wire.tasks import Outcome
@@ -110,6 +110,11 @@ async def test_what_a_task_cannot_pass_on_is_the_tasks(tmp_path: Path) -> None:
             await Child.spawn(["/bin/echo", argument], folder=tmp_path, environment={})
     with pytest.raises(SpawnError):
         await Child.spawn(["/bin/echo"], folder=tmp_path / "gone", environment={})
+
+
+def test_a_program_that_goes_while_it_is_looked_at_is_no_fault_of_the_node(tmp_path: Path) -> None:
+    with pytest.raises(RunnerUnavailableError, match="is not there"):
+        Signature.of(str(tmp_path / "claude"))
 
 
 async def test_a_program_that_is_just_being_replaced_is_waited_for(tmp_path: Path) -> None:
