@@ -10,6 +10,7 @@ import asyncio
 import logging
 import signal
 from contextlib import aclosing, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,10 @@ START_WITHIN_S = 20.0
 """Below the 30 s after which the hub takes an unstarted lease back."""
 
 ERROR_CHARS = 8000
+FAULT = "a fault inside agentd; see its log"
+LONGEST_LIMIT_S = 45 * 86_400.0
+"""Providers' limits reset within a month."""
+
 LAST_OUTPUT_S = 2.0
 
 
@@ -122,15 +127,12 @@ class Attempt:
         except AgentError as error:
             if isinstance(error, UnfitError):
                 self._means.fitness.note(error)
-            result = PostResult(
-                outcome=_outcome_of(error),
-                error=error.message,
-                session_id=self._session_id,
-                runner=self._means.runner.name,
-                usage=self.usage,
-                cost_usd=None if self._spawned else 0.0,
-                partial=self._spawned,
-            )
+            result = self._result(self._known(_outcome_of(error), error.message))
+        except Exception:
+            # Supervises the attempt: whatever is wrong here, it ends, says what it used, and is
+            # nobody else's fault.
+            logger.exception("attempt failed inside agentd", extra=self._names())
+            result = self._result(self._known(Outcome.INTERNAL, FAULT))
         finally:
             await self._sweep()
         if self._is_stale():
@@ -278,12 +280,31 @@ class Attempt:
             stop=self._order.give,
         )
         watching = asyncio.create_task(self._watch(run), name=f"watch over {self.fence}")
+        following = asyncio.create_task(self._follow(run), name=f"run of {self.fence}")
         try:
-            return await self._follow(run)
+            await asyncio.wait({watching, following}, return_when=asyncio.FIRST_COMPLETED)
+            # The watch ends only once the run was killed: what it has to say then comes at once.
+            await asyncio.wait({following}, timeout=self._means.patience.last_word_s)
+            if following.done():
+                return following.result()
+            logger.error("a stopped run did not say how it ended", extra=self._names())
+            return self._known(Outcome.INTERNAL, "it was stopped and did not say how it ended")
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            for task in (watching, following):
+                task.cancel()
+            await asyncio.wait({watching, following}, timeout=self._means.patience.last_word_s)
             await self._desk.close()
+
+    def _known(self, outcome: Outcome, error: str) -> Ended:
+        """The end of an attempt that has no word of its own, with what is known of it."""
+        return Ended(
+            outcome=outcome,
+            error=error,
+            session_id=self._session_id,
+            usage=tuple(self.usage),
+            cost_usd=None if self._spawned else 0.0,
+            partial=self._spawned,
+        )
 
     async def _follow(self, run: Run) -> Ended:
         self._last_output_at = self._means.clock.monotonic()
@@ -294,7 +315,9 @@ class Attempt:
                 if isinstance(event, Ended):
                     return event
                 self._take(event)
-        raise AgentError(f"the {self._means.runner.name} runner ended without saying how")
+        return self._known(
+            Outcome.INTERNAL, f"the {self._means.runner.name} runner ended without saying how"
+        )
 
     def _take(self, event: Event) -> None:
         match event:
@@ -308,14 +331,22 @@ class Attempt:
                 self._desk.withdraw(request_id)
 
     async def _watch(self, run: Run) -> None:
-        """Wait for a reason to stop, then stop the run: ask, and after a grace force."""
-        await self._reason_to_stop()
+        """Wait for a reason to stop, then stop the run: ask, and after a grace force. What fails
+        on the way must not keep it from being stopped."""
         patience, order = self._means.patience, self._order
-        logger.info("attempt stopping", extra=self._names() | {"reason": str(order.stop)})
-        await run.interrupt()
+        try:
+            await self._reason_to_stop()
+            logger.info("attempt stopping", extra=self._names() | {"reason": str(order.stop)})
+            async with asyncio.timeout(patience.hurried_interrupt_s):
+                await run.interrupt()
+        except Exception:
+            logger.exception("a run could not be asked to end", extra=self._names())
         await _sleep_unless(order.hurried, patience.interrupt_s, patience.hurried_interrupt_s)
         hurried = order.hurried.is_set()
-        await run.kill(grace_s=patience.hurried_term_s if hurried else patience.term_s)
+        try:
+            await run.kill(grace_s=patience.hurried_term_s if hurried else patience.term_s)
+        except Exception:
+            logger.exception("a run could not be killed", extra=self._names())
         await self._sweep()
 
     async def _reason_to_stop(self) -> None:
@@ -356,6 +387,8 @@ class Attempt:
         final, capped = ended.final, ended.capped
         if ended.unfit:
             self._means.fitness.note(UnfitError(error or "its program cannot be run"))
+        if stop is None and outcome is Outcome.KILLED:
+            outcome = Outcome.INTERNAL  # nobody ordered it: the watch over it failed
         # A run that had ended by itself before the order reached it tells its own truth.
         if stop is not None and outcome not in (Outcome.OK, Outcome.PROVIDER_LIMIT):
             outcome, error = OUTCOMES[stop.reason], stop.detail or error
@@ -370,15 +403,23 @@ class Attempt:
             cost_usd=ended.cost_usd,
             session_id=ended.session_id or self._session_id,
             error=error[:ERROR_CHARS] if error else None,
-            resets_at=ended.resets_at,
+            resets_at=self._soon(ended.resets_at),
             scope=ended.scope,
             limited_model=ended.limited_model,
             partial=ended.partial,
             final=final,
             capped=capped,
+            notices=list(ended.notices),
             runner=self._means.runner.name,
             approval_code=stop.code if stop and outcome is Outcome.PARKED else None,
         )
+
+    def _soon(self, resets_at: datetime | None) -> datetime | None:
+        """A reset that has passed, or is further off than any limit lasts, was not meant so."""
+        if resets_at is None:
+            return None
+        ahead_s = resets_at.timestamp() - self._means.clock.now()
+        return resets_at if 0 < ahead_s <= LONGEST_LIMIT_S else None
 
     def _is_stale(self) -> bool:
         stop = self._order.stop
@@ -402,7 +443,12 @@ class Attempt:
         return Mark(self._means.agent_mark, self.fence, self.place)
 
     async def _sweep(self) -> None:
-        strays = await asyncio.to_thread(sweep, self._mark())
+        try:
+            strays = await asyncio.to_thread(sweep, self._mark())
+        except Exception:
+            # The result matters more than knowing that nothing was left.
+            logger.exception("strays not looked for", extra=self._names())
+            return
         if strays:
             logger.warning("strays ended", extra=self._names() | {"processes": strays})
 

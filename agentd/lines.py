@@ -17,6 +17,9 @@ MAX_LINE_BYTES = 32 * 2**20
 READ_BYTES = 2**16
 OUTPUT_GRACE_S = 0.5
 
+MAX_DEPTH = 100
+BOM = b"\xef\xbb\xbf"
+
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -102,12 +105,29 @@ def json_object(line: bytes) -> dict[str, Any] | None:
     in any encoding and would end whatever passes it on: U+FFFD stands in its place.
     """
     try:
-        value = json.loads(line.decode(errors="replace"))
+        value = json.loads(line.removeprefix(BOM).decode(errors="replace"))
         if _SURROGATE.search(line):
             value = json.loads(_without_halves(json.dumps(value, ensure_ascii=False)))
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and not _too_deep(line, value) else None
+
+
+def _too_deep(line: bytes, value: object) -> bool:
+    """Whether whoever takes `value` apart or encodes it could run out of stack."""
+    if line.count(b"{") + line.count(b"[") <= MAX_DEPTH:
+        return False
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _without_halves(text: str) -> str:

@@ -35,6 +35,8 @@ class Patience:
     term_s: float = 5.0
     hurried_interrupt_s: float = 0.5
     hurried_term_s: float = 0.4
+    last_word_s: float = 10.0
+    """For a run to say how it ended, once it was killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from agentd.attempt import Attempt
+from agentd.attempt import FAULT, Attempt
 from agentd.contact import Standing
 from agentd.spool import Spool
 from agentd.stops import Reason, Stop
@@ -195,12 +195,11 @@ class Slots:
                     with suppress(HubError, HubUnreachableError):
                         await self._hub.release(lease.fence)
             except Exception:
-                # Whatever it was, it was this node's: the hub must not wait for the lease to end.
+                # Our own fault and nobody else's: the hub must not wait for the lease to end.
                 logger.exception("attempt failed inside agentd", extra={"fence": lease.fence})
-                error = "a fault inside agentd; see its log"
                 usage = self._running[lease.fence].usage
                 result = PostResult(
-                    outcome=Outcome.NODE_FAULT, error=error, usage=usage, partial=True
+                    outcome=Outcome.INTERNAL, error=FAULT, usage=usage, partial=True
                 )
                 self._spool.put(lease.fence, result)
             finally:

@@ -6,7 +6,8 @@ import asyncio
 import json
 import logging
 import platform
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from agentd.runners.claude_sandbox import owner_ignores, with_short_temporary, w
 from agentd.runners.claude_stream import Fold
 from agentd.runners.claude_transcript import recorded_usage, transcript_holds
 from agentd.runners.exits import Exit
+from agentd.runners.foreign import Part
 from agentd.runners.programs import Signature, beside
 from agentd.runners.protocol import (
     Answer,
@@ -38,8 +40,10 @@ from agentd.runners.protocol import (
     Job,
     RunnerFacts,
 )
+from agentd.runners.reader import Reader
 from common.claude_settings import read_owner_settings, settings_file
 from common.sandbox import Ability, probe_sandbox
+from common.wire.tasks import Outcome
 from common.wire.usage import Usage
 
 logger = logging.getLogger(__name__)
@@ -48,6 +52,8 @@ QUEUE_EVENTS = 2000
 TERM_GRACE_S = 5.0
 EXIT_GRACE_S = 15.0
 """How long a finished session may take to leave after its stdin was closed."""
+
+FAULT = "a fault in agentd while it followed claude; see its log"
 
 SETTLE_S = 10.0
 """A result without a word about idleness: so long in silence and the turn counts as over."""
@@ -172,6 +178,9 @@ class ClaudeRun:
         self._interrupted = False
         self._killed = False
         self._requests = 0
+        self._asked = 0
+        self._control: deque[dict[str, Any]] = deque()
+        self._reader = Reader("claude", self._fold_line, self._fold.odd)
         self._pump = asyncio.create_task(self._listen(), name=f"claude {child.pid}")
 
     @property
@@ -233,12 +242,14 @@ class ClaudeRun:
         await self._child.kill(grace_s=grace_s)
 
     async def _listen(self) -> None:
-        """Read until the process is gone, then say how it ended."""
+        """Read until the process is gone, then say how it ended, whatever happens here."""
+        fault = None
         try:
             await self._read_lines()
             returncode = await self._leave()
         except Exception:
             logger.exception("claude's output could not be followed")
+            fault = FAULT
             await self._child.kill(grace_s=0.0)
             returncode = await self._child.wait()
         end = Exit(
@@ -246,14 +257,29 @@ class ClaudeRun:
             stderr=self._child.stderr_tail,
             interrupted=self._interrupted,
             killed=self._killed,
+            fault=fault,
         )
-        await self._events.put(classify(self._fold, end))
+        await self._events.put(self._ended(end))
+
+    def _ended(self, end: Exit) -> Ended:
+        try:
+            return classify(self._fold, end)
+        except Exception:
+            logger.exception("claude's end could not be classified")
+            return Ended(
+                outcome=Outcome.INTERNAL,
+                text=self._fold.text,
+                error=FAULT,
+                session_id=self._fold.session_id,
+                usage=self._fold.usage,
+                partial=True,
+            )
 
     async def _read_lines(self) -> None:
         """Read until the turn is over: idle after a result, silent after one, or at the end."""
-        while not (self._may_be_over() and self._fold.idle):
+        while not (over := self._over()):
             try:
-                async with asyncio.timeout(SETTLE_S if self._may_be_over() else None):
+                async with asyncio.timeout(SETTLE_S if over is None else None):
                     raw = await self._child.stdout.line()
             except TimeoutError:
                 return
@@ -261,8 +287,8 @@ class ClaudeRun:
                 return
             await self._take(raw)
 
-    def _may_be_over(self) -> bool:
-        return self._fold.results > 0 and not self._pending
+    def _over(self) -> bool | None:
+        return False if self._pending else self._fold.over
 
     async def _leave(self) -> int:
         """Close stdin, read what is still said, and wait for the exit."""
@@ -276,26 +302,41 @@ class ClaudeRun:
         return await self._child.wait()
 
     async def _take(self, raw: bytes) -> None:
+        for event in self._reader.events(raw):
+            await self._events.put(event)
+        while self._control:
+            await self._controlled(self._control.popleft())
+
+    def _fold_line(self, raw: bytes) -> Iterable[Event]:
         line = json_object(raw)
         if line is None:
-            return
-        match line.get("type"):
-            case "control_request":
-                await self._control_request(line)
-            case "control_cancel_request":
-                await self._control_cancel(str(line.get("request_id")))
-            case _:
-                for event in self._fold.take(line):
-                    await self._events.put(event)
+            if raw.strip():
+                self._fold.odd.note("a line that is no JSON object")
+        elif line.get("type") in ("control_request", "control_cancel_request"):
+            self._control.append(line)
+        else:
+            return self._fold.take(line)
+        return ()
+
+    async def _controlled(self, line: dict[str, Any]) -> None:
+        if line["type"] == "control_request":
+            await self._control_request(line)
+        else:
+            await self._control_cancel(line.get("request_id"))
 
     async def _control_request(self, line: dict[str, Any]) -> None:
-        request, control_id = line.get("request", {}), str(line.get("request_id"))
-        if request.get("subtype") != "can_use_tool":
-            error = f"this host does not know {request.get('subtype')}"
+        """Every request gets an answer: the CLI waits for it, and what is not asked is denied."""
+        control_id = line.get("request_id")
+        request = Part(line, self._fold.odd, "control_request").part("request")
+        if request.text("subtype") != "can_use_tool":
+            error = f"this host does not know {request.text('subtype')[:100]}"
             response = {"subtype": "error", "request_id": control_id, "error": error}
             await self._send({"type": "control_response", "response": response})
             return
         pending = PendingRequest.of(control_id, request)
+        if (denial := pending.response()) is not None:
+            await self._respond(control_id, denial)
+            return
         if granted_by(self._grant, pending):
             self._grant = None
             pending.take(Answer(allow=True))
@@ -304,17 +345,19 @@ class ClaudeRun:
         await self._ask(pending)
 
     async def _ask(self, pending: PendingRequest) -> None:
-        asked = pending.next_question()
+        # A name of our own: what the CLI calls a request may come twice, for two calls.
+        self._asked += 1
+        asked = pending.next_question(f"{pending.control_id}"[:100] + f":{self._asked}")
         self._pending[asked.request_id] = pending
         await self._events.put(asked)
 
-    async def _control_cancel(self, control_id: str) -> None:
+    async def _control_cancel(self, control_id: object) -> None:
         for request_id, pending in tuple(self._pending.items()):
             if pending.control_id == control_id:
                 del self._pending[request_id]
                 await self._events.put(ApprovalWithdrawn(request_id))
 
-    async def _respond(self, control_id: str, response: dict[str, Any]) -> None:
+    async def _respond(self, control_id: object, response: dict[str, Any]) -> None:
         answer = {"subtype": "success", "request_id": control_id, "response": response}
         await self._send({"type": "control_response", "response": answer})
 

@@ -7,15 +7,19 @@ the subtype alone says nothing.
 from __future__ import annotations
 
 import re
-from typing import Any
+from datetime import datetime
 
 from agentd.runners.blame import Blame, whom
-from agentd.runners.claude_stream import Fold
+from agentd.runners.claude_notices import notices
+from agentd.runners.claude_stream import Fold, is_failure
 from agentd.runners.exits import NOT_RUN_CODES, Exit
+from agentd.runners.foreign import Oddities, Part, moment_of
 from agentd.runners.protocol import Ended
 from common.wire.tasks import Cap, Outcome
 
 ERROR_CHARS = 2000
+LIMIT_CHARS = 300
+"""Longer, it is an answer that speaks of limits."""
 
 _BY_ERROR = {
     "authentication_failed": Outcome.NEEDS_LOGIN,
@@ -46,6 +50,16 @@ _LOGIN_WORDS = (
 )
 
 _NO_ACCESS_TO_MODEL = re.compile(r"access to (?:the )?(?:model|claude[- ]|opus|sonnet|haiku)", re.I)
+_NOTHING = Part({}, Oddities(), "")
+
+LIMIT_WORDS = re.compile(
+    r"\b(?:hit|reached|exceeded) (?:your|the) [\w\s-]{0,40}\b(?:usage )?limit\b"
+    r"|\busage limit reached\b|\bout of extra usage\b",
+    re.IGNORECASE,
+)
+"""How the CLI says that a usage limit is reached; older ones put `|<reset time>` behind it."""
+
+_RESET_IN_WORDS = re.compile(r"\|(\d{9,19})\b")
 
 
 def classify(fold: Fold, end: Exit) -> Ended:
@@ -54,12 +68,12 @@ def classify(fold: Fold, end: Exit) -> Ended:
     blame = _blame(fold, outcome, error)
     return Ended(
         outcome=outcome,
-        text=_text(fold),
+        text=fold.text,
         error=error[-ERROR_CHARS:] if error else None,
         session_id=fold.session_id,
         usage=fold.usage,
         cost_usd=fold.cost_usd,
-        resets_at=fold.resets_at if outcome is Outcome.PROVIDER_LIMIT else None,
+        resets_at=_resets_at(fold, error) if outcome is Outcome.PROVIDER_LIMIT else None,
         scope=blame.scope,
         limited_model=blame.limited_model,
         unfit=outcome is Outcome.INTERRUPTED and _never_ran(fold, end),
@@ -67,22 +81,38 @@ def classify(fold: Fold, end: Exit) -> Ended:
         final=outcome is Outcome.TASK_ERROR and _is_final(fold),
         session_gone=_session_gone(fold.result),
         capped=_capped(fold.result) if outcome is Outcome.TASK_ERROR else None,
+        notices=notices(fold, ok=outcome is Outcome.OK, in_words=_limited_in_words(fold, outcome)),
+    )
+
+
+def _resets_at(fold: Fold, error: str | None) -> datetime | None:
+    in_words = _RESET_IN_WORDS.search(error or "")
+    return fold.resets_at or (moment_of(int(in_words[1])) if in_words else None)
+
+
+def _limited_in_words(fold: Fold, outcome: Outcome) -> bool:
+    """An end that calls itself a success, and whose answer is that a limit is reached."""
+    return (
+        outcome is Outcome.OK
+        and len(fold.text) <= LIMIT_CHARS
+        and LIMIT_WORDS.search(fold.text) is not None
     )
 
 
 def _blame(fold: Fold, outcome: Outcome, error: str | None) -> Blame:
+    result = fold.result or _NOTHING
     return whom(
         outcome,
-        named=str(fold.errors[-1].get("error")) if fold.errors else "",
-        status=(fold.result or {}).get("api_error_status"),
+        named=fold.errors[-1] if fold.errors else "",
+        status=result.count("api_error_status") or None,
         words=error or "",
-        limit_type=(fold.limit or {}).get("rateLimitType"),
+        limit_type=None if fold.limit is None else fold.limit.text("rateLimitType"),
     )
 
 
-def _capped(result: dict[str, Any] | None) -> Cap | None:
+def _capped(result: Part | None) -> Cap | None:
     """Which of the limits it was given ended it in the middle of its work."""
-    match (result or {}).get("subtype"):
+    match (result or _NOTHING).text("subtype"):
         case "error_max_turns":
             return Cap.TURNS
         case "error_max_budget_usd":
@@ -92,28 +122,23 @@ def _capped(result: dict[str, Any] | None) -> Cap | None:
 
 def _is_final(fold: Fold) -> bool:
     """A cap of the task or the model's own word: a decision for a person, not for a retry."""
-    result = fold.result or {}
+    result = fold.result or _NOTHING
     return (
-        result.get("subtype") == "error_max_budget_usd"
-        or result.get("stop_reason") == "refusal"
-        or any(error.get("error") == "max_output_tokens" for error in fold.errors)
+        result.text("subtype") == "error_max_budget_usd"
+        or result.text("stop_reason") == "refusal"
+        or "max_output_tokens" in fold.errors
     )
 
 
-def _text(fold: Fold) -> str:
-    result = fold.result or {}
-    if not result.get("is_error") and isinstance(result.get("result"), str):
-        return str(result["result"])
-    return fold.last_text if not fold.errors else ""
-
-
 def _verdict(fold: Fold, end: Exit) -> tuple[Outcome, str | None]:
+    if end.fault is not None:
+        return Outcome.INTERNAL, end.fault
     if fold.result is None:
         return _without_result(fold, end)
     result = fold.result
-    if not result.get("is_error") and result.get("subtype") == "success":
-        return Outcome.OK, _denials(result)
-    match result.get("subtype"):
+    if not is_failure(result):
+        return Outcome.OK, _denials(fold)
+    match result.text("subtype"):
         case "error_max_turns":
             return Outcome.TASK_ERROR, f"{_errors(result)}."
         case "error_max_budget_usd":
@@ -123,7 +148,7 @@ def _verdict(fold: Fold, end: Exit) -> tuple[Outcome, str | None]:
     return _api_failure(fold, result)
 
 
-def _during_execution(result: dict[str, Any], end: Exit) -> tuple[Outcome, str]:
+def _during_execution(result: Part, end: Exit) -> tuple[Outcome, str]:
     if end.ours is not None:
         return end.ours
     errors = _errors(result)
@@ -132,29 +157,31 @@ def _during_execution(result: dict[str, Any], end: Exit) -> tuple[Outcome, str]:
     return Outcome.TASK_ERROR, errors
 
 
-def _session_gone(result: dict[str, Any] | None) -> bool:
+def _session_gone(result: Part | None) -> bool:
     """Nothing was said to a model: the CLI had no session of that id to resume."""
     return result is not None and "No conversation found" in _errors(result)
 
 
-def _api_failure(fold: Fold, result: dict[str, Any]) -> tuple[Outcome, str]:
-    said = str(result.get("result") or _errors(result))
-    if fold.limit is not None or result.get("api_error") == "usage_limit_reached":
+def _api_failure(fold: Fold, result: Part) -> tuple[Outcome, str]:
+    said = result.text("result") or _errors(result)
+    if fold.limit is not None or result.text("api_error") == "usage_limit_reached":
         return Outcome.PROVIDER_LIMIT, said
-    if result.get("stop_reason") == "refusal":
+    if result.text("stop_reason") == "refusal":
         return Outcome.TASK_ERROR, said
-    reason = str(result.get("terminal_reason"))
+    reason = result.text("terminal_reason")
     if reason in _BY_TERMINAL_REASON:
         return _BY_TERMINAL_REASON[reason], said
-    named = str(fold.errors[-1].get("error")) if fold.errors else ""
-    if result.get("api_error_status") == 403 and _NO_ACCESS_TO_MODEL.search(said):
+    if len(said) <= LIMIT_CHARS and LIMIT_WORDS.search(said):
+        return Outcome.PROVIDER_LIMIT, said
+    named = fold.errors[-1] if fold.errors else ""
+    if result.count("api_error_status") == 403 and _NO_ACCESS_TO_MODEL.search(said):
         return Outcome.PERMANENT, f"{said} Choose another model."
     if named in _BY_ERROR:
         return _BY_ERROR[named], said
-    return _by_status(result.get("api_error_status")), said
+    return _by_status(result.count("api_error_status")), said
 
 
-def _by_status(status: object) -> Outcome:
+def _by_status(status: int) -> Outcome:
     match status:
         case 401 | 403:
             return Outcome.NEEDS_LOGIN
@@ -162,7 +189,7 @@ def _by_status(status: object) -> Outcome:
             return Outcome.PERMANENT
         case 408 | 429:
             return Outcome.PROVIDER_BUSY
-        case int() if status >= 500:
+        case _ if status >= 500:
             return Outcome.PROVIDER_BUSY
     return Outcome.TASK_ERROR
 
@@ -193,14 +220,14 @@ def _never_ran(fold: Fold, end: Exit) -> bool:
     return end.returncode in NOT_RUN_CODES and fold.session_id is None and fold.result is None
 
 
-def _errors(result: dict[str, Any]) -> str:
-    errors = [str(error) for error in result.get("errors", ())]
-    return "; ".join(errors) or str(result.get("terminal_reason") or result.get("subtype"))
+def _errors(result: Part) -> str:
+    errors = result.texts("errors") if "errors" in result else []
+    return "; ".join(errors) or result.text("terminal_reason") or result.text("subtype")
 
 
-def _denials(result: dict[str, Any]) -> str | None:
+def _denials(fold: Fold) -> str | None:
     """Denied calls of a run that ended well: the answer may be less than was asked for."""
-    denied = [str(item.get("tool_name")) for item in result.get("permission_denials", ())]
+    denied = list(fold.denied.values())
     if not denied:
         return None
     return f"{len(denied)} tool call{'s' if len(denied) > 1 else ''} denied: {', '.join(denied)}"

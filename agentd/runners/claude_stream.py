@@ -1,21 +1,22 @@
 """Folding Claude Code's stream-json lines: events for the node, facts for the classification.
 
-Pure: no process, no clock. Field names and traps were measured on CLI 2.1.330.
+Pure: no process, no clock. Field names and traps were measured on CLI 2.1.330. Any field may be
+missing or of another type: what can be read counts, the rest is noted once and left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
-from agentd.runners.long_calls import long_calls_of, together
+from agentd.runners.claude_usage import Books
+from agentd.runners.foreign import Oddities, Part
 from agentd.runners.protocol import (
     Event,
     LimitNoticed,
+    Noticed,
     RetryNoticed,
     SessionStarted,
     TextSaid,
@@ -24,57 +25,28 @@ from agentd.runners.protocol import (
     UsageSeen,
 )
 from agentd.runners.tool_text import clipped, result_text, summary_of
-from common.clock import to_datetime
-from common.wire.usage import LongCalls, Usage
+from common.wire.usage import Usage
 
 Line = dict[str, Any]
 
+WITHOUT_SERVER = ("failed", "needs-auth", "disconnected")
+OPEN_STATES = ("pending", "running", "paused")
+NOT_MODEL = "<synthetic>"
+"""Who says what the CLI itself has to say, such as that a limit is reached."""
 
-@dataclass(slots=True)
-class Tokens:
-    """Running totals of one model. A message that did not end has no price: `cost_known`."""
-
-    input: int = 0
-    output: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    cache_write_1h: int = 0
-    cost_usd: float = 0.0
-    cost_known: bool = True
-
-    def add(self, other: Tokens) -> None:
-        self.input += other.input
-        self.output += other.output
-        self.cache_read += other.cache_read
-        self.cache_write += other.cache_write
-        self.cache_write_1h += other.cache_write_1h
-        self.cost_usd += other.cost_usd
-        self.cost_known = self.cost_known and other.cost_known
-
-    def as_usage(self, model: str, calls: Iterable[LongCalls] = ()) -> Usage:
-        return Usage(
-            model=model,
-            input_tokens=self.input,
-            output_tokens=self.output,
-            cache_read_tokens=self.cache_read,
-            cache_write_tokens=self.cache_write,
-            cache_write_1h_tokens=self.cache_write_1h,
-            cost_usd=self.cost_usd if self.cost_known else None,
-            long_calls=list(calls),
-        )
+IGNORED = frozenset(
+    {"tool_progress", "command_lifecycle", "conversation_reset", "control_response", "keep_alive"}
+)
 
 
-@dataclass(slots=True)
-class Message:
-    """One API message since the last result; `message_delta` carries its true output count."""
-
-    model: str
-    tokens: Tokens
-
-    @property
-    def long_calls(self) -> list[LongCalls]:
-        """Itself, where it was a long one."""
-        return long_calls_of(msgspec.structs.replace(self.tokens.as_usage(self.model), calls=1))
+def is_failure(result: Part) -> bool:
+    """Whether a result closes a turn that failed. An API failure calls itself a success, so the
+    subtype alone says nothing; where `is_error` cannot be read, other fields tell."""
+    if result.text("subtype").startswith("error"):
+        return True
+    if isinstance(result.value.get("is_error"), bool):
+        return result.flag("is_error")
+    return result.text("terminal_reason") == "api_error" or "api_error_status" in result
 
 
 @dataclass(slots=True)
@@ -82,213 +54,229 @@ class Fold:
     """All that was seen of a run. `take` accepts one line and returns what it means."""
 
     session_id: str | None = None
-    result: Line | None = None
+    model: str | None = None
+    result: Part | None = None
+    """The last result line."""
     results: int = 0
-    errors: list[Line] = field(default_factory=list)
-    limit: Line | None = None
-    retry: Line | None = None
-    denials: list[Line] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    """What the CLI named each failed call of the model."""
+    limit: Part | None = None
+    servers: dict[str, str] = field(default_factory=dict)
+    """MCP servers and what was last said of them."""
+    tools: dict[str, str] = field(default_factory=dict)
+    """Every tool call of the run, by id."""
+    denied: dict[str, str] = field(default_factory=dict)
+    fallback: str | None = None
+    """The model that answered in place of the one that was asked for."""
     idle: bool = False
-    last_text: str = ""
-    _settled: dict[str, Tokens] = field(default_factory=dict)
-    _open: dict[str, Message] = field(default_factory=dict)
-    _long: dict[str, list[LongCalls]] = field(default_factory=dict)
-    _streaming: dict[str | None, str] = field(default_factory=dict)
-    _tools: dict[str, str] = field(default_factory=dict)
+    told_states: bool = False
+    odd: Oddities = field(default_factory=Oddities)
+    books: Books = field(default_factory=Books)
+    _background: set[str] = field(default_factory=set)
+    _answer: str = ""
+    _said: str = ""
+    _streamed: str = ""
+    _running: dict[str, str] = field(default_factory=dict)
     _text_open: bool = False
 
     def take(self, line: Line) -> list[Event]:
-        match line.get("type"):
+        kind = line.get("type")
+        where = kind if isinstance(kind, str) else ""
+        part = Part(line, self.odd, where)
+        match kind:
             case "system":
-                return list(self._system(line))
+                return list(self._system(part))
             case "stream_event":
-                return list(self._stream_event(line))
+                return list(self._stream_event(part))
             case "assistant":
-                return list(self._assistant(line))
+                return list(self._assistant(part))
             case "user":
-                return list(self._user(line))
+                return list(self._user(part))
             case "rate_limit_event":
-                return list(self._rate_limit(line))
+                return list(self._rate_limit(part))
             case "result":
-                return list(self._result(line))
+                return list(self._result(part))
+        if where not in IGNORED:
+            self.odd.note("a line of an unknown type")
         return []
 
     @property
-    def usage(self) -> tuple[Usage, ...]:
-        """Everything used so far, by model: settled results and messages still open."""
-        totals: dict[str, Tokens] = {}
-        for model, tokens in self._settled.items():
-            totals.setdefault(model, Tokens()).add(tokens)
-        for message in self._open.values():
-            totals.setdefault(message.model, Tokens()).add(message.tokens)
-        calls = self._calls()
-        return tuple(
-            tokens.as_usage(model, calls.get(model, ())) for model, tokens in sorted(totals.items())
-        )
+    def text(self) -> str:
+        """The answer: what results said or closed, and what was said after the last of them."""
+        said = self._said.strip() or self._streamed.strip()
+        return "\n\n".join(filter(None, (self._answer, said)))
 
-    def _calls(self) -> dict[str, list[LongCalls]]:
-        """The long calls seen so far, by model: results give sums only."""
-        calls = {model: list(bands) for model, bands in self._long.items()}
-        for message in self._open.values():
-            if bands := message.long_calls:
-                calls[message.model] = together([*calls.get(message.model, ()), *bands])
-        return calls
+    @property
+    def over(self) -> bool | None:
+        """Whether a result was the last word; None: nothing says so but silence.
+
+        The CLI's own word decides as soon as it told one: idle comes only after subagents and
+        background work have reported.
+        """
+        if self.results == 0:
+            return False
+        if self.told_states:
+            return self.idle
+        return False if self._background else None
+
+    @property
+    def usage(self) -> tuple[Usage, ...]:
+        return self.books.usage
 
     @property
     def partial(self) -> bool:
-        """Whether some message was never accounted for by a result."""
-        return bool(self._open)
+        return self.books.partial
 
     @property
     def cost_usd(self) -> float | None:
-        """The CLI's own figure; None as soon as part of it is not known."""
-        usage = self.usage
-        if not usage and self.session_id is None:
+        if not self.usage and self.session_id is None:
             return 0.0  # it never came to its first request
-        if self.results == 0 or any(item.cost_usd is None for item in usage):
-            return None
-        return sum((item.cost_usd or 0.0 for item in usage), 0.0)
+        return self.books.cost_usd
 
     @property
     def resets_at(self) -> datetime | None:
-        resets = (self.limit or {}).get("resetsAt")
-        return to_datetime(float(resets)) if isinstance(resets, int | float) else None
+        return None if self.limit is None else self.limit.moment("resetsAt")
 
-    def _system(self, line: Line) -> Iterator[Event]:
-        match line.get("subtype"):
+    def _system(self, line: Part) -> Iterator[Event]:
+        match line.text("subtype"):
             case "init":
-                self.session_id = line.get("session_id", self.session_id)
-                yield SessionStarted(
-                    session_id=self.session_id or "",
-                    model=line.get("model"),
-                    tools=tuple(line.get("tools", ())),
-                )
+                yield from self._init(line)
             case "session_state_changed":
-                self.idle = line.get("state") == "idle"
+                self.told_states = True
+                self.idle = line.text("state") == "idle"
             case "permission_denied":
-                self.denials.append(line)
+                self._note_denied(line)
+            case "model_fallback":
+                self.fallback = line.name("fallback_model") or "another model"
+            case "task_started" | "task_updated" | "task_notification" as told:
+                self._note_background(told, line)
             case "api_retry":
-                self.retry = line
                 yield RetryNoticed(
-                    attempt=int(line.get("attempt", 0)),
-                    of=int(line.get("max_retries", 0)),
-                    delay_s=float(line.get("retry_delay_ms", 0)) / 1000,
-                    status=line.get("error_status"),
-                    reason=str(line.get("error") or ""),
+                    attempt=line.count("attempt"),
+                    of=line.count("max_retries"),
+                    delay_s=(line.number("retry_delay_ms") or 0.0) / 1000,
+                    status=line.count("error_status") or None,
+                    reason=line.text("error")[:200],
                 )
 
-    def _stream_event(self, line: Line) -> Iterator[Event]:
-        event: Line = line.get("event", {})
-        parent = line.get("parent_tool_use_id")
-        match event.get("type"):
+    def _init(self, line: Part) -> Iterator[Event]:
+        self.idle = False
+        self.session_id = line.name("session_id") or self.session_id
+        self.model = line.name("model") or self.model
+        if "mcp_servers" in line:
+            for server in line.parts("mcp_servers"):
+                if name := server.name("name"):
+                    status = server.text("status")
+                    if status in WITHOUT_SERVER and self.servers.get(name) != status:
+                        yield Noticed(f"the tools of {name} (MCP) are missing: {status}")
+                    self.servers[name] = status
+        tools = line.texts("tools") if "tools" in line else []
+        yield SessionStarted(session_id=self.session_id or "", model=self.model, tools=tuple(tools))
+
+    def _note_background(self, told: str, line: Part) -> None:
+        """Subagents and background shells that have not reported yet."""
+        task_id = line.name("task_id")
+        status = line.part("patch").text("status") if told == "task_updated" else ""
+        if task_id is None or (told == "task_updated" and not status):
+            return
+        if told == "task_started" or status in OPEN_STATES:
+            self._background.add(task_id)
+        else:
+            self._background.discard(task_id)
+
+    def _note_denied(self, line: Part) -> None:
+        tool = line.name("tool_name") or "a tool"
+        self.denied[line.name("tool_use_id") or f"nameless {len(self.denied)}"] = tool
+
+    def _stream_event(self, line: Part) -> Iterator[Event]:
+        event = line.part("event")
+        parent = line.name("parent_tool_use_id")
+        match event.text("type"):
             case "message_start":
-                message: Line = event.get("message", {})
-                message_id = str(message.get("id"))
-                self._streaming[parent] = message_id
-                self._note_message(message_id, message)
+                self.books.began(parent, event.part("message"))
                 yield UsageSeen(self.usage)
             case "message_delta":
-                self._note_output(self._streaming.get(parent), event.get("usage", {}))
+                self.books.grew(parent, event.part("usage"))
                 yield UsageSeen(self.usage)
             case "content_block_start" if parent is None:
-                block: Line = event.get("content_block", {})
-                if block.get("type") == "text" and self._text_open:
-                    yield TextSaid("\n\n")
+                if event.part("content_block").text("type") == "text":
+                    self._streamed = ""
+                    if self._text_open:
+                        yield TextSaid("\n\n")
             case "content_block_delta" if parent is None:
-                yield from self._delta(event.get("delta", {}))
+                yield from self._delta(event.part("delta"))
 
-    def _delta(self, delta: Line) -> Iterator[Event]:
-        match delta.get("type"):
+    def _delta(self, delta: Part) -> Iterator[Event]:
+        match delta.text("type"):
             case "text_delta":
                 self._text_open = True
-                yield TextSaid(str(delta.get("text", "")))
+                self._streamed += delta.text("text")
+                yield TextSaid(delta.text("text"))
             case "thinking_delta":
-                yield TextSaid(str(delta.get("thinking", "")), thinking=True)
+                yield TextSaid(delta.text("thinking"), thinking=True)
 
-    def _assistant(self, line: Line) -> Iterator[Event]:
-        message: Line = line.get("message", {})
-        if "error" in line:
-            self.errors.append(line)
-        if message.get("model") != "<synthetic>":
-            self._note_message(str(message.get("id")), message)
-        is_main = line.get("parent_tool_use_id") is None
-        for block in message.get("content", ()):
-            if block.get("type") == "text" and is_main:
-                self.last_text = str(block.get("text", ""))
-            if block.get("type") == "tool_use":
-                tool_id, tool = str(block.get("id")), str(block.get("name"))
-                self._tools[tool_id] = tool
-                self._text_open = False
-                yield ToolStarted(
-                    tool_id=tool_id, tool=tool, summary=summary_of(tool, block.get("input", {}))
-                )
+    def _assistant(self, line: Part) -> Iterator[Event]:
+        self.idle = False
+        message = line.part("message")
+        failed = "error" in line
+        if failed:
+            self.errors.append(line.text("error") or "unknown")
+        synthetic = message.text("model") == NOT_MODEL
+        if not synthetic:
+            self.books.saw(message.text("id"), message)
+        is_main = line.name("parent_tool_use_id") is None
+        texts = []
+        for block in message.parts("content"):
+            match block.text("type"):
+                case "text" if is_main and not failed and not synthetic:
+                    texts.append(block.text("text"))
+                case "tool_use":
+                    yield self._tool_use(block)
+        if any(text.strip() for text in texts):
+            self._said, self._streamed = "\n\n".join(texts), ""
 
-    def _user(self, line: Line) -> Iterator[Event]:
-        content = line.get("message", {}).get("content", ())
-        for block in content if isinstance(content, list) else ():
-            if isinstance(block, dict) and block.get("type") == "tool_result":
-                tool_id = str(block.get("tool_use_id"))
+    def _tool_use(self, block: Part) -> ToolStarted:
+        tool_id, tool = block.name("id") or "", block.name("name") or "a tool"
+        self.tools[tool_id] = self._running[tool_id] = tool
+        self._text_open = False
+        call = dict(block.part("input").value)
+        return ToolStarted(tool_id=tool_id, tool=tool, summary=summary_of(tool, call))
+
+    def _user(self, line: Part) -> Iterator[Event]:
+        self.idle = False
+        message = line.part("message")
+        if isinstance(message.value.get("content"), str):
+            return
+        for block in message.parts("content"):
+            if block.text("type") == "tool_result":
+                tool_id = block.name("tool_use_id") or ""
                 yield ToolEnded(
                     tool_id=tool_id,
-                    tool=self._tools.pop(tool_id, ""),
-                    text=clipped(result_text(block.get("content"))),
-                    is_error=bool(block.get("is_error")),
+                    tool=self._running.pop(tool_id, ""),
+                    text=clipped(result_text(block.value.get("content"))),
+                    is_error="is_error" in block and block.flag("is_error"),
                 )
 
-    def _rate_limit(self, line: Line) -> Iterator[Event]:
-        info: Line = line.get("rate_limit_info", {})
-        if info.get("status") == "rejected":
+    def _rate_limit(self, line: Part) -> Iterator[Event]:
+        info = line.part("rate_limit_info")
+        if info.text("status") == "rejected":
             self.limit = info
             yield LimitNoticed(self.resets_at)
 
-    def _result(self, line: Line) -> Iterator[Event]:
+    def _result(self, line: Part) -> Iterator[Event]:
         self.result = line
         self.results += 1
-        self.session_id = line.get("session_id", self.session_id)
-        for model, used in line.get("model_usage_since_last_result", {}).items():
-            self._settled.setdefault(model, Tokens()).add(_settled_tokens(used))
-        self._long = self._calls()
-        self._open.clear()
-        self._streaming.clear()
+        self.session_id = line.name("session_id") or self.session_id
+        if "permission_denials" in line or line.value.get("permission_denials", ()) is None:
+            for denial in line.parts("permission_denials"):
+                self._note_denied(denial)
+        if not is_failure(line):
+            self._close_answer(line.text("result"))
+        self.books.settle(line, self.model)
         yield UsageSeen(self.usage)
 
-    def _note_message(self, message_id: str, message: Line) -> None:
-        """Count a message once; its output count here is only the opening one."""
-        if message_id in self._open:
-            return
-        usage: Line = message.get("usage", {})
-        hour = (usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens", 0)
-        self._open[message_id] = Message(
-            model=str(message.get("model", "unknown")),
-            tokens=Tokens(
-                input=_count(usage.get("input_tokens")),
-                output=_count(usage.get("output_tokens")),
-                cache_read=_count(usage.get("cache_read_input_tokens")),
-                cache_write=_count(usage.get("cache_creation_input_tokens")),
-                cache_write_1h=_count(hour),
-                cost_known=False,
-            ),
-        )
-
-    def _note_output(self, message_id: str | None, usage: Line) -> None:
-        if message_id is not None and message_id in self._open:
-            tokens = self._open[message_id].tokens
-            tokens.output = max(tokens.output, _count(usage.get("output_tokens")))
-
-
-def _settled_tokens(used: Line) -> Tokens:
-    cost = used.get("costUSD")
-    known = isinstance(cost, int | float) and used.get("costBasis") != "unknown"
-    return Tokens(
-        input=_count(used.get("inputTokens")),
-        output=_count(used.get("outputTokens")),
-        cache_read=_count(used.get("cacheReadInputTokens")),
-        cache_write=_count(used.get("cacheCreationInputTokens")),
-        cache_write_1h=_count(used.get("cacheCreationEphemeral1hInputTokens")),
-        cost_usd=float(cost) if known and cost is not None else 0.0,
-        cost_known=known,
-    )
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    def _close_answer(self, closing: str) -> None:
+        """The last result that says something, or has had something said before it, counts."""
+        said = next((text for text in (closing, self._streamed, self._said) if text.strip()), None)
+        if said is not None:
+            self._answer, self._said, self._streamed = said, "", ""

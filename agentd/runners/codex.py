@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from agentd.child import Child
 from agentd.errors import RunnerUnavailableError
 from agentd.lines import json_object
 from agentd.runners.codex_outcome import blame_failure, classify_failure, status_in
 from agentd.runners.exits import NOT_RUN_CODES, Exit
+from agentd.runners.foreign import Oddities, Part
 from agentd.runners.line_run import LineRun, with_brief
 from agentd.runners.programs import beside, find_tool, must_answer
 from agentd.runners.protocol import (
@@ -42,6 +42,17 @@ THREAD_ID = re.compile(r"[A-Za-z0-9-]{1,100}")
 SESSION_GONE = "no rollout found"
 READ_ONLY_MODES = ("plan",)
 ERROR_CHARS = 2000
+
+KINDS = (
+    "thread.started",
+    "turn.started",
+    "turn.completed",
+    "turn.failed",
+    "item.started",
+    "item.updated",
+    "item.completed",
+    "error",
+)
 
 Counts = dict[str, int]
 
@@ -100,7 +111,7 @@ class CodexRunner:
             earlier=self._memory.recall,
             remember=self._memory.remember,
         )
-        return LineRun(child, with_brief(brief, job.prompt), fold)
+        return LineRun(self.name, child, with_brief(brief, job.prompt), fold)
 
 
 def command_line(program: str, settings: CodexSettings, job: Job) -> list[str]:
@@ -129,7 +140,10 @@ class UsageMemory:
             counts = json.loads((self._folder / f"{thread_id}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return {key: int(counts.get(key, 0)) for key in COUNTED}
+        if not isinstance(counts, dict):
+            return {}
+        noted = Part(counts, Oddities(), "memory")
+        return {key: noted.count(key) for key in COUNTED}
 
     def remember(self, thread_id: str, counts: Counts) -> None:
         if THREAD_ID.fullmatch(thread_id) is not None:
@@ -155,25 +169,37 @@ class CodexFold:
     counts: Counts | None = None
     error: str | None = None
     failed: bool = False
+    completed: bool = False
+    odd: Oddities = field(default_factory=Oddities)
     _before: Counts = field(default_factory=dict)
 
     def take(self, line: bytes) -> Iterator[Event]:
-        event = json_object(line) or {}
-        match event.get("type"):
+        value = json_object(line)
+        if value is None:
+            if line.strip():
+                self.odd.note("a line that is no JSON object")
+            return
+        kind = value.get("type")
+        event = Part(value, self.odd, kind if isinstance(kind, str) and kind in KINDS else "line")
+        match kind:
             case "thread.started":
-                self.session_id = str(event.get("thread_id"))
-                self._before = self.earlier(self.session_id)
-                yield SessionStarted(session_id=self.session_id, model=self.model)
+                if session_id := event.name("thread_id"):
+                    self.session_id = session_id
+                    self._before = self.earlier(session_id)
+                    yield SessionStarted(session_id=session_id, model=self.model)
             case "item.started" | "item.completed":
-                yield from self._item(event["type"], event.get("item", {}))
+                yield from self._item(kind, event.part("item"))
             case "turn.completed":
-                self._count(event.get("usage", {}))
+                self.completed = True
+                self._count(event.part("usage"))
                 yield UsageSeen(self.usage)
             case "turn.failed":
                 self.failed = True
-                self.error = str(event.get("error", {}).get("message") or "the turn failed")
+                self.error = event.part("error").text("message") or "the turn failed"
             case "error":
-                yield self._noticed(str(event.get("message", "")))
+                yield self._noticed(event.text("message"))
+            case _ if kind not in KINDS:
+                self.odd.note("a line of an unknown type")
 
     def ended(self, end: Exit) -> Ended:
         outcome, error = self._verdict(end)
@@ -181,7 +207,7 @@ class CodexFold:
         limited = outcome is Outcome.PROVIDER_LIMIT
         return Ended(
             outcome=outcome,
-            text=self.text if outcome is Outcome.OK else "",
+            text=self.text,
             error=error[-ERROR_CHARS:] if error else None,
             session_id=self.session_id,
             usage=self.usage,
@@ -209,18 +235,22 @@ class CodexFold:
             ),
         )
 
-    def _count(self, usage: dict[str, Any]) -> None:
-        self.counts = {key: int(usage.get(key) or 0) for key in COUNTED}
+    def _count(self, usage: Part) -> None:
+        if not any(key in usage for key in COUNTED):
+            return
+        earlier = self.counts or self._before
+        self.counts = {key: usage.count(key, earlier.get(key, 0)) for key in COUNTED}
         if self.session_id is not None:
             self.remember(self.session_id, self.counts)
 
-    def _item(self, kind: str, item: dict[str, Any]) -> Iterator[Event]:
-        match item.get("type"):
+    def _item(self, kind: str, item: Part) -> Iterator[Event]:
+        match item.text("type"):
             case "agent_message" if kind == "item.completed":
-                self.text = str(item.get("text", ""))
-                yield TextSaid(self.text)
+                said = item.text("text")
+                self.text = said if said.strip() else self.text
+                yield TextSaid(said)
             case "reasoning" if kind == "item.completed":
-                yield TextSaid(str(item.get("text", "")), thinking=True)
+                yield TextSaid(item.text("text"), thinking=True)
             case "command_execution" | "file_change" | "mcp_tool_call" | "web_search" as tool:
                 yield from _tool(kind, tool, item)
 
@@ -232,7 +262,7 @@ class CodexFold:
         return end.returncode in NOT_RUN_CODES and self.session_id is None
 
     def _verdict(self, end: Exit) -> tuple[Outcome, str | None]:
-        if end.returncode == 0 and not self.failed and self.counts is not None:
+        if end.returncode == 0 and not self.failed and self.completed:
             return Outcome.OK, None
         if end.ours is not None:
             return end.ours
@@ -248,15 +278,15 @@ class CodexFold:
         return Outcome.NODE_FAULT, f"codex ended without a result. {complaint}"
 
 
-def _tool(kind: str, tool: str, item: dict[str, Any]) -> Iterator[Event]:
-    tool_id = str(item.get("id"))
-    told = item.get("command") or item.get("query") or item.get("tool") or ""
+def _tool(kind: str, tool: str, item: Part) -> Iterator[Event]:
+    tool_id = item.name("id") or ""
+    told = item.text("command") or item.text("query") or item.text("tool")
     if kind == "item.started":
-        yield ToolStarted(tool_id=tool_id, tool=tool, summary=clipped(str(told), 300))
+        yield ToolStarted(tool_id=tool_id, tool=tool, summary=clipped(told, 300))
     else:
         yield ToolEnded(
             tool_id=tool_id,
             tool=tool,
-            text=clipped(str(item.get("aggregated_output") or "")),
-            is_error=item.get("status") == "failed" or bool(item.get("exit_code")),
+            text=clipped(item.text("aggregated_output")),
+            is_error=item.text("status") == "failed" or bool(item.value.get("exit_code")),
         )

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from agentd.child import Child
 from agentd.errors import RunnerUnavailableError
-from agentd.lines import json_object
+from agentd.lines import BOM, json_object
 from agentd.runners.exits import Exit
+from agentd.runners.foreign import Oddities, Part
 from agentd.runners.line_run import LineRun, with_brief
 from agentd.runners.long_calls import added
 from agentd.runners.programs import find_program
@@ -32,7 +31,6 @@ from agentd.runners.protocol import (
     ToolStarted,
     UsageSeen,
 )
-from common.clock import to_datetime
 from common.model_class import model_class
 from common.wire.tasks import Outcome, Usage
 
@@ -41,6 +39,9 @@ CONFIGURATION = 78
 """Exit codes of sysexits.h that a program may use to say what kind of failure it was."""
 
 ERROR_CHARS = 2000
+MAX_CALLS = 10**9
+MAX_MODELS = 50
+"""What one result may name."""
 
 
 class CommandRunner:
@@ -77,7 +78,7 @@ class CommandRunner:
             environment=dict(job.environment) | job_variables(job),
         )
         brief = job.specialist.prompt if job.specialist is not None else None
-        return LineRun(child, with_brief(brief, job.prompt), CommandFold(job.session_id))
+        return LineRun(self.name, child, with_brief(brief, job.prompt), CommandFold(job.session_id))
 
 
 def job_variables(job: Job) -> dict[str, str]:
@@ -102,13 +103,14 @@ class CommandFold:
     error: str | None = None
     resets_at: datetime | None = None
     limited_model: str | None = None
+    odd: Oddities = field(default_factory=Oddities)
 
     def take(self, line: bytes) -> Iterator[Event]:
         control = _control(line)
         if control is not None:
-            yield from self._told(control)
+            yield from self._told(Part(control, self.odd, "mesh line"))
             return
-        text = line.decode(errors="replace")
+        text = line.removeprefix(BOM).removesuffix(b"\r").decode(errors="replace")
         yield TextSaid(f"{text}\n")
         self.text.append(text)
 
@@ -147,34 +149,34 @@ class CommandFold:
                 return Outcome.PERMANENT, complaint
         return Outcome.TASK_ERROR, complaint
 
-    def _told(self, control: dict[str, Any]) -> Iterator[Event]:
-        match control.get("mesh"):
-            case "session" if isinstance(control.get("id"), str):
-                self.session_id = control["id"]
-                yield SessionStarted(session_id=control["id"])
+    def _told(self, control: Part) -> Iterator[Event]:
+        match control.text("mesh"):
+            case "session":
+                if session_id := control.name("id"):
+                    self.session_id = session_id
+                    yield SessionStarted(session_id=session_id)
             case "text":
-                yield TextSaid(str(control.get("text", "")))
-                self.text.append(str(control.get("text", "")))
+                yield TextSaid(control.text("text"))
+                self.text.append(control.text("text"))
             case "tool":
                 yield _tool(control)
             case "usage" | "call" as kind:
                 yield from self._used(control, one_more=kind == "call")
             case "limit":
                 self.outcome = Outcome.PROVIDER_LIMIT
-                model = control.get("model")
-                self.limited_model = model_class(model) if isinstance(model, str) else None
-                if isinstance(control.get("resets_at"), int | float):
-                    self.resets_at = to_datetime(float(control["resets_at"]))
+                self.limited_model = model_class(control.name("model"))
+                self.resets_at = control.moment("resets_at")
                 yield LimitNoticed(self.resets_at)
             case "error":
-                self.error = str(control.get("message") or "it said it failed")
-                self.outcome = _outcome(control.get("outcome"))
+                self.error = control.text("message") or "it said it failed"
+                self.outcome = _outcome(control.text("outcome"))
+            case _:
+                self.odd.note("a mesh line that says nothing known")
 
-    def _used(self, control: dict[str, Any], *, one_more: bool) -> Iterator[Event]:
-        fields = {key: value for key, value in control.items() if key != "mesh"}
-        try:
-            usage = msgspec.convert({"model": "unknown"} | fields, Usage)
-        except msgspec.ValidationError:
+    def _used(self, control: Part, *, one_more: bool) -> Iterator[Event]:
+        usage = _usage(control)
+        if usage.model not in self.usage and len(self.usage) >= MAX_MODELS:
+            self.odd.note("more models than can be counted")
             return
         # A report of a model's usage replaces the one before: totals, not differences.
         total = self.usage.get(usage.model) if one_more else None
@@ -183,20 +185,35 @@ class CommandFold:
 
 
 def _control(line: bytes) -> dict[str, Any] | None:
-    value = json_object(line) if line.startswith(b"{") else None
+    bare = line.removeprefix(BOM).lstrip()
+    value = json_object(bare) if bare.startswith(b"{") else None
     return value if value is not None and "mesh" in value else None
 
 
-def _tool(control: dict[str, Any]) -> Event:
-    tool_id, tool = str(control.get("id", "")), str(control.get("tool", "tool"))
-    text = str(control.get("text", ""))
-    if control.get("done"):
-        is_error = bool(control.get("is_error"))
+def _usage(control: Part) -> Usage:
+    """What can be read of a usage line; a wrong field costs no other."""
+    return Usage(
+        model=control.name("model") or "unknown",
+        input_tokens=control.count("input_tokens"),
+        output_tokens=control.count("output_tokens"),
+        cache_read_tokens=control.count("cache_read_tokens"),
+        cache_write_tokens=control.count("cache_write_tokens"),
+        cache_write_1h_tokens=control.count("cache_write_1h_tokens"),
+        cost_usd=control.dollars("cost_usd"),
+        calls=min(control.count("calls"), MAX_CALLS) or None,
+    )
+
+
+def _tool(control: Part) -> Event:
+    tool_id, tool = control.name("id") or "", control.name("tool") or "tool"
+    text = control.text("text")
+    if "done" in control and control.flag("done"):
+        is_error = "is_error" in control and control.flag("is_error")
         return ToolEnded(tool_id=tool_id, tool=tool, text=text, is_error=is_error)
     return ToolStarted(tool_id=tool_id, tool=tool, summary=text)
 
 
-def _outcome(word: object) -> Outcome:
+def _outcome(word: str) -> Outcome:
     """A program may say it was the task, the provider or the login; the rest is not its to say."""
     allowed = (
         Outcome.TASK_ERROR,

@@ -15,12 +15,14 @@ SIGNAL_CODES = (129, 130, 137, 143)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
-    """`interrupted` and `killed` are our own doing; a negative `returncode` is a signal."""
+    """`interrupted` and `killed` are our own doing; a negative `returncode` is a signal. `fault`:
+    our own code failed to follow the program, so its end says nothing."""
 
     returncode: int
     stderr: str = ""
     interrupted: bool = False
     killed: bool = False
+    fault: str | None = None
 
     @property
     def by_signal(self) -> bool:

@@ -10,7 +10,9 @@ from typing import Protocol
 
 from agentd.child import Child
 from agentd.runners.exits import Exit
+from agentd.runners.foreign import Oddities
 from agentd.runners.protocol import Answer, Ended, Event
+from agentd.runners.reader import Reader
 from common.proc import signal_group
 
 logger = logging.getLogger(__name__)
@@ -18,6 +20,11 @@ logger = logging.getLogger(__name__)
 
 class LineFold(Protocol):
     """What the lines of one program mean; pure."""
+
+    @property
+    def odd(self) -> Oddities:
+        """What could not be read."""
+        ...
 
     def take(self, line: bytes) -> Iterable[Event]:
         """The events of one line of stdout."""
@@ -31,7 +38,8 @@ class LineFold(Protocol):
 class LineRun:
     """Follows a child through a fold. It asks no questions, so there is nothing to answer."""
 
-    def __init__(self, child: Child, prompt: str, fold: LineFold) -> None:
+    def __init__(self, name: str, child: Child, prompt: str, fold: LineFold) -> None:
+        self._name = name
         self._child = child
         self._prompt = prompt
         self._fold = fold
@@ -44,9 +52,10 @@ class LineRun:
 
     async def events(self) -> AsyncGenerator[Event, None]:
         telling = asyncio.create_task(self._tell(), name=f"prompt for {self._child.pid}")
+        reader = Reader(self._name, self._fold.take, self._fold.odd)
         try:
             async for line in self._child.stdout:
-                for event in self._fold.take(line):
+                for event in reader.events(line):
                     yield event
             returncode = await self._child.wait()
         finally:

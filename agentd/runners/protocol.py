@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from agentd.leave import NO_LEAVE, Leave
 from agentd.specialists import Specialist
 from common.wire.nodes import ResumeAnswer, Scope
+from common.wire.notices import Notice
 from common.wire.tasks import Cap, Outcome, Usage
 
 
@@ -136,7 +137,8 @@ class LimitNoticed:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """Something worth knowing that is no failure, such as that the remote was not reached."""
+    """Something about the run that whoever watches should know and that is no failure, such as that
+    the remote was not reached."""
 
     text: str
 
@@ -150,7 +152,8 @@ class Ended:
     session to resume is not known any more, and so nothing was said or done; `capped` that one of
     the limits it was given ended it, in the middle of its work. `scope` and `limited_model` say
     whom a provider's refusal concerns, where the program knows. `unfit`: the program cannot be run
-    on this node now, and has done nothing.
+    on this node now, and has done nothing. `notices` are what it had to do without: with an answer
+    that is less than a whole one it is no plain success.
     """
 
     outcome: Outcome
@@ -167,6 +170,7 @@ class Ended:
     final: bool = False
     session_gone: bool = False
     capped: Cap | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 Event = (

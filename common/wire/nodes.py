@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from common.wire.approvals import Decision
 from common.wire.facts import NodeFacts
 from common.wire.moment import Moment
+from common.wire.notices import Notice
 from common.wire.tasks import Dollars, Id, Name, Priority, Usage
 
 Fence = Id
@@ -337,6 +338,8 @@ class PostResult(Struct, frozen=True, kw_only=True):
     final: bool = False
     capped: Annotated[str, Meta(max_length=32)] | None = None
     runner: Annotated[str, Meta(max_length=64)] | None = None
+    notices: Annotated[list[Notice], Meta(max_length=50)] = []
+    """What makes the answer less than a whole one."""
     approval_code: Annotated[str, Meta(max_length=8)] | None = None
     """With outcome `parked`: the question the attempt waits for."""
 

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from common.wire.approvals import Approval, Grant
 from common.wire.moment import Moment
+from common.wire.notices import Notice
 from common.wire.usage import Dollars as Dollars
 from common.wire.usage import Usage as Usage
 
@@ -61,6 +62,8 @@ class Outcome(StrEnum):
     PROVIDER_BUSY = "provider_busy"
     NEEDS_LOGIN = "needs_login"
     NODE_FAULT = "node_fault"
+    INTERNAL = "internal"
+    """A fault in agentd's own code: it says nothing of the node, the login or the task."""
     LOST = "lost"
     INTERRUPTED = "interrupted"
     KILLED = "killed"
@@ -97,6 +100,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     ended_at: Moment | None = None
     outcome: str | None = None
     error: str | None = None
+    notices: list[Notice] = []
     session_id: str | None = None
     cost_usd: float | None = None
     partial: bool = False
@@ -145,6 +149,8 @@ class Task(Struct, frozen=True, kw_only=True):
     cancel_raced: bool = False
     outcome: str | None = None
     error: str | None = None
+    notices: list[Notice] = []
+    """What makes the answer of its last attempt less than a whole one."""
     summary: str | None = None
     session_id: str | None = None
     session_node: str | None = None

@@ -84,6 +84,7 @@ class TaskRecord:
     wait_told: bool = False
     avoid_node: str | None = None
     rounds: int = 0
+    notices: str = "[]"
     cost_usd: float = 0.0
     unknown_costs: int = 0
     input_tokens: int = 0
@@ -114,6 +115,7 @@ class AttemptRecord:
     session_id: str | None = None
     cost_usd: float | None = None
     partial: bool = False
+    notices: str = "[]"
     result_hash: str | None = None
     stop: str | None = None
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+import msgspec
+
 from common.costs import cost_words, unknown_words
 from common.wire.admin import CostRow, Hold, Spend
 from common.wire.approvals import ApprovalKind, Decision, Reach, Risk
 from common.wire.nodes import AccountState, BreakerState
+from common.wire.notices import Notice
 from common.wire.tasks import TERMINAL_STATES, TaskState
 from hubd.domain import accounts
 from hubd.domain.approvals import Refused
@@ -22,6 +25,7 @@ from hubd.domain.records import AccountRecord, ApprovalRecord, NodeRecord, TaskR
 SHOWN_LINES = 6
 SHOWN_CHARS = 600
 MORE_CHARS = 2500
+SHOWN_NOTICES = 3
 
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"
@@ -100,14 +104,23 @@ def final(task: TaskRecord, text: str, *, by: str | None = None) -> tuple[str, i
     return f"{verdict}\n{head}{rest}", len(head)
 
 
+def caveats(task: TaskRecord) -> str:
+    """`, but tickets (MCP) was missing`: what makes its answer less than a whole one."""
+    if task.notices == "[]":
+        return ""
+    said = [clean(item.text) for item in msgspec.json.decode(task.notices, type=list[Notice])]
+    more = f"; and {len(said) - SHOWN_NOTICES} more" if len(said) > SHOWN_NOTICES else ""
+    return f", but {'; '.join(said[:SHOWN_NOTICES])}{more}"
+
+
 def _verdict(task: TaskRecord, by: str | None) -> str:
     known = figures(task)
     tail = f" · {known}" if known else ""
     match task.state:
         case TaskState.SUCCEEDED if task.cancel_raced:
-            return f"#{task.id} done before the stop reached it{tail}"
+            return f"#{task.id} done before the stop reached it{caveats(task)}{tail}"
         case TaskState.SUCCEEDED:
-            return f"#{task.id} done{tail}"
+            return f"#{task.id} done{caveats(task)}{tail}"
         case TaskState.CANCELLED if task.error == "kill_unconfirmed":
             return f"#{task.id} stopped, though {task.last_node} did not confirm it{tail}"
         case TaskState.CANCELLED:
@@ -278,7 +291,10 @@ def task_line(task: TaskRecord, now: float) -> str:
     age = duration((ended if ended is not None else now) - since)
     reason = f" ({task.wait_reason})" if task.wait_reason else ""
     title = beginning(clean(task.title), 1, 60)
-    return f"#{task.id} {_WORDS[task.state]}{where} {age}{reason}: {title}"
+    word = _WORDS[task.state]
+    if task.state is TaskState.SUCCEEDED and task.notices != "[]":
+        word = "done in part"
+    return f"#{task.id} {word}{where} {age}{reason}: {title}"
 
 
 def task_text(task: TaskRecord, result: str | None, now: float) -> str:
@@ -287,6 +303,8 @@ def task_text(task: TaskRecord, result: str | None, now: float) -> str:
     known = figures(task)
     if known:
         lines.append(known)
+    if task.state is TaskState.SUCCEEDED and (but := caveats(task)):
+        lines.append(but.removeprefix(", "))
     if task.error and task.state is not TaskState.SUCCEEDED:
         lines.append(beginning(clean(task.error), 3, 300))
     if task.grants and task.state not in TERMINAL_STATES:

@@ -101,7 +101,7 @@ def _after_failure(
             return Fate(Move.HOLD, given_back(task))
         case Outcome.PERMANENT:
             return Fate(Move.FAIL, {})
-        case Outcome.TASK_ERROR:
+        case Outcome.TASK_ERROR | Outcome.INTERNAL:
             return _after_task_error(task, now, 0 if final else max_attempts, rng)
         case Outcome.NODE_FAULT:
             return _after_node_fault(task, now, rng)

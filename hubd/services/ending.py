@@ -114,12 +114,17 @@ def _task_changes(
     return {
         "outcome": request.outcome,
         "error": request.error,
+        "notices": _notices(request),
         "summary": replies.summary_of(request.text) if request.text else None,
         "last_node": attempt.node,
         "resume_approval": None,
         **_session(task, attempt, request),
         **money_store.of_task(tx.conn, task.id),
     }
+
+
+def _notices(request: PostResult) -> str:
+    return msgspec.json.encode(request.notices).decode()
 
 
 def _session(task: TaskRecord, attempt: AttemptRecord, request: PostResult) -> dict[str, Any]:
@@ -183,7 +188,11 @@ def _wait_changes(
         return {"wait_reason": f"{accounts.title(account)}: {account.reason}"} | held
     if fate.move is Move.HOLD:
         return {"wait_reason": request.error or "one of its limits was reached"} | held
-    words = {Outcome.NODE_FAULT: "its node failed", Outcome.TASK_ERROR: "failed once"}
+    words = {
+        Outcome.NODE_FAULT: "its node failed",
+        Outcome.TASK_ERROR: "failed once",
+        Outcome.INTERNAL: "failed inside mesh-agentd",
+    }
     return {"wait_reason": words.get(outcome, f"was {outcome.value}")} | held
 
 
@@ -266,6 +275,7 @@ def end_attempt(
             runner=request.runner or attempt.runner,
             cost_usd=request.cost_usd,
             partial=request.partial,
+            notices=_notices(request),
             result_hash=hashlib.sha256(msgspec.json.encode(request)).hexdigest(),
         )
         evidence = evidence or request.error or outcome

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from common.clock import to_datetime, to_datetime_or_none
 from common.wire.admin import Token
 from common.wire.approvals import Approval, Grant
 from common.wire.messages import Message, MessageState
 from common.wire.nodes import Account, Breaker, Node, NodeStatus
+from common.wire.notices import Notice
 from common.wire.tasks import Attempt, Task, Usage
 from hubd.domain import grants, money
 from hubd.domain.accounts import troubled
@@ -59,6 +62,7 @@ def task(record: TaskRecord) -> Task:
         cancel_raced=record.cancel_raced,
         outcome=record.outcome,
         error=record.error,
+        notices=notices(record.notices),
         summary=record.summary,
         session_id=record.session_id,
         session_node=record.session_node,
@@ -90,6 +94,10 @@ def _grant(record: GrantRecord) -> Grant:
     )
 
 
+def notices(stored: str) -> list[Notice]:
+    return [] if stored == "[]" else msgspec.json.decode(stored, type=list[Notice])
+
+
 def attempt(
     record: AttemptRecord, usage: list[Usage], cost_usd: float | None, *, partial: bool
 ) -> Attempt:
@@ -105,6 +113,7 @@ def attempt(
         ended_at=to_datetime_or_none(record.ended_at),
         outcome=record.outcome,
         error=record.error,
+        notices=notices(record.notices),
         session_id=record.session_id,
         cost_usd=cost_usd,
         partial=partial,

@@ -11,6 +11,7 @@ import pytest
 from agentd.errors import RunnerUnavailableError
 from agentd.runners.claude_launch import ClaudeSettings, checked_version, command_line
 from agentd.runners.claude_questions import PendingRequest, granted_by, opening_prompt
+from agentd.runners.foreign import Oddities, Part
 from agentd.runners.protocol import Answer, Job
 from agentd.runners.tool_text import DETAIL_CHARS, detail_of, summary_of
 from agentd.specialists import Specialist
@@ -115,15 +116,19 @@ def test_any_other_version_is_refused(text: str) -> None:
         checked_version(text, "claude")
 
 
+def foreign(request: dict[str, Any]) -> Part:
+    return Part(request, Oddities(), "request")
+
+
 def tool_request(command: str, label: str = "x") -> PendingRequest:
     call = {"command": command, "description": label}
-    return PendingRequest.of("c1", {"tool_name": "Bash", "input": call})
+    return PendingRequest.of("c1", foreign({"tool_name": "Bash", "input": call}))
 
 
 def question_request(*questions: str) -> PendingRequest:
     options = [{"label": "Blue", "description": "calm"}, {"label": "Red"}]
     call = {"questions": [{"question": text, "options": options} for text in questions]}
-    return PendingRequest.of("c1", {"tool_name": "AskUserQuestion", "input": call})
+    return PendingRequest.of("c1", foreign({"tool_name": "AskUserQuestion", "input": call}))
 
 
 def test_a_yes_gives_the_call_back_unchanged() -> None:
@@ -144,11 +149,12 @@ def test_a_no_carries_its_reason() -> None:
 
 def test_several_questions_are_asked_one_by_one() -> None:
     pending = question_request("Which?", "And which?")
-    first = pending.next_question()
-    assert (first.request_id, first.summary, first.choices) == ("c1:0", "Which?", ("Blue", "Red"))
+    first = pending.next_question("c1:1")
+    assert (first.request_id, first.choices) == ("c1:1", ("Blue", "Red"))
+    assert first.summary == "(1 of 2) Which?"
     pending.take(Answer(allow=True, text="Red"))
     assert pending.response() is None
-    assert pending.next_question().request_id == "c1:1"
+    assert pending.next_question("c1:2").summary == "(2 of 2) And which?"
     pending.take(Answer(allow=True, text="Blue"))
     response = pending.response()
     assert response is not None

@@ -8,6 +8,7 @@ import pytest
 
 from agentd.runners.claude_questions import PendingRequest
 from agentd.runners.claude_rules import rules_of
+from agentd.runners.foreign import Oddities, Part
 from agentd.runners.protocol import Answer
 
 
@@ -46,7 +47,8 @@ def test_only_rules_that_allow_are_rules(suggestions: Any, rules: tuple[str, ...
 
 def test_no_suggestion_is_ever_given_back_to_claude() -> None:
     request = {"tool_name": "Bash", "input": {"command": "npm test"}}
-    pending = PendingRequest.of("c1", request | {"permission_suggestions": [adds(NPM)]})
-    assert pending.next_question().rules == ("Bash(npm test *)",)
+    suggesting = Part(request | {"permission_suggestions": [adds(NPM)]}, Oddities(), "request")
+    pending = PendingRequest.of("c1", suggesting)
+    assert pending.next_question("c1:1").rules == ("Bash(npm test *)",)
     pending.take(Answer(allow=True))
     assert pending.response() == {"behavior": "allow", "updatedInput": {"command": "npm test"}}

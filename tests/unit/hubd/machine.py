@@ -71,6 +71,7 @@ REPORTED = (
     Outcome.PROVIDER_BUSY,
     Outcome.NEEDS_LOGIN,
     Outcome.NODE_FAULT,
+    Outcome.INTERNAL,
     Outcome.INTERRUPTED,
     Outcome.KILLED,
     Outcome.LOST,
@@ -609,6 +610,11 @@ class HubMachine(RuleBasedStateMachine):
             assert after.state is TaskState.FAILED, "a task above its cap runs again"
         elif before.max_cost_usd is not None and (after.cost_usd or 0.0) >= before.max_cost_usd:
             assert after.state is TaskState.FAILED, "I27: it runs on with its cap spent"
+        elif outcome == Outcome.INTERNAL:
+            last = before.attempt >= LIMITS.max_attempts
+            wanted = TaskState.FAILED if last else TaskState.QUEUED
+            assert after.state is wanted, "a fault inside agentd is tried a bounded number of times"
+            assert after.faults == before.faults, "a fault inside agentd counts as the node's"
         elif outcome in (Outcome.PROVIDER_LIMIT, Outcome.PROVIDER_BUSY, Outcome.NEEDS_LOGIN):
             assert after.state is TaskState.QUEUED
             assert after.attempt == before.attempt - 1, "the account's fault cost an attempt"

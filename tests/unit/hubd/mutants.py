@@ -121,6 +121,17 @@ def a_task_error_counts_as_a_node_fault(patch: Patch) -> None:
 
 
 @mutant
+def a_fault_inside_agentd_counts_as_a_node_fault(patch: Patch) -> None:
+    real = breaker.on_outcome
+
+    def on_outcome(record: Any, fence: int, outcome: str, *args: Any, **more: Any) -> Any:
+        counted = Outcome.NODE_FAULT if outcome == Outcome.INTERNAL else outcome
+        return real(record, fence, counted, *args, **more)
+
+    patch.setattr(breaker, "on_outcome", on_outcome)
+
+
+@mutant
 def the_breaker_opens_too_early(patch: Patch) -> None:
     real = breaker.on_outcome
 
