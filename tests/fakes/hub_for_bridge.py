@@ -144,7 +144,7 @@ class HubForBridge:
         self, path: str, headers: dict[str, str], body: dict[str, Any]
     ) -> Answer | None:
         if headers.get("authorization") != f"Bearer {self.token}":
-            return 401, {"error": "unauthorised", "message": "this token is unknown."}
+            return 401, {"error": "unauthorized", "message": "this token is unknown."}
         if path == "/v1/outbox/claim":
             return await self._claim(body)
         async with self.changed:
