@@ -315,7 +315,10 @@ async def open_database(
         await writer.close()
         raise
     for connection in (writer, reader):
-        await connection.run(lambda conn: conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}"))
+        # It answers with a row: left unread it is a statement in progress, and no backup runs.
+        await connection.run(
+            lambda conn: conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}").fetchall()
+        )
     database = Database(writer, reader, path=path, clock=clock, epoch=epoch)
     try:
         yield database

@@ -291,3 +291,12 @@ def test_the_epoch_goes_on_only_where_the_database_is_at_or_past_its_marks(
 def test_every_migration_has_a_number_of_its_own_and_none_is_left_out() -> None:
     numbers = [number for number, _ in migrate.migrations()]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+async def test_a_copy_can_be_made_of_a_database_as_soon_as_it_is_open(
+    database: Database, tmp_path: Path
+) -> None:
+    """Every backup failed with "SQL statements in progress"."""
+    copy = tmp_path / "copy.db"
+    await database.maintain(lambda conn: conn.execute("VACUUM INTO ?", [str(copy)]).fetchall())
+    assert copy.exists()
