@@ -130,7 +130,7 @@ async def test_a_project_of_a_sleeping_node_is_waited_for_and_said_so(hub: Hub) 
     hub.clock.advance(600)
     await hub.node("Archon", facts=projects("site"))
     (said,) = await hub.say("in shop fix tests")
-    assert "Rex: silent for 600 s" in said
+    assert "Rex is away" in said
     assert await hub.claim("Archon") == []
     await hub.beat("Rex")
     assert [lease.task.project for lease in await hub.claim("Rex")] == ["shop"]
