@@ -54,8 +54,21 @@ class Action:
 
 
 _ON_SUBJECT = frozenset(
-    {"approve", "deny", "cancel", "retry", "why", "continue", "copy", "drain", "resume", "reset"}
-)
+    {
+        "approve",
+        "approve_all",
+        "deny",
+        "revoke",
+        "cancel",
+        "retry",
+        "why",
+        "continue",
+        "copy",
+        "drain",
+        "resume",
+        "reset",
+    }
+)  # fmt: skip
 _ALL_TASKS = (DASHBOARD, TASK, NODE, COSTS)
 _ALL_ANSWERS = (DASHBOARD, TASK, APPROVALS)
 
@@ -64,6 +77,11 @@ GROUPS = ("Answer", "Tasks", "Nodes", "Mesh", "Go to", "In a list", "Task output
 TABLE: tuple[Action, ...] = (
     Action("approve", "y", "approve", "Say yes to the question shown; a risky one wants its code",
            "Answer", _ALL_ANSWERS, 2, verb=True),
+    Action("approve_all", "A", "yes for all",
+           "Say yes to it and its like in the rest of the task; never to a risky one",
+           "Answer", _ALL_ANSWERS, 0, verb=True),
+    Action("revoke", "R", "ask again", "Take back what was allowed for the rest of the task",
+           "Answer", (DASHBOARD, TASK), 0, verb=True),
     Action("deny", "n", "deny", "Say no to the question shown, with a note if you like",
            "Answer", _ALL_ANSWERS, 3, verb=True),
     Action("next_need", "a", "next need", "Go to the next thing that needs you",

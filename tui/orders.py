@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 
 from common.errors import MeshError
 from common.wire.admin import SetHold
-from common.wire.approvals import AnswerApproval, Approval, ApprovalKind, ApprovalState, Decision
+from common.wire.approvals import (
+    AnswerApproval,
+    Approval,
+    ApprovalKind,
+    ApprovalState,
+    Decision,
+    Reach,
+)
 from common.wire.messages import SendMessage
 from common.wire.nodes import DrainNode, Node
 from common.wire.tasks import SubmitTask, Task, TaskState
@@ -43,12 +50,17 @@ def task_ref(task_id: int) -> Ref:
 
 
 def answer(
-    approval: Approval, decision: Decision, *, note: str | None = None, choice: str | None = None
+    approval: Approval,
+    decision: Decision,
+    *,
+    note: str | None = None,
+    choice: str | None = None,
+    scope: Reach = Reach.ONCE,
 ) -> Order:
     """Answer the question as it was shown: its digest goes along."""
     verb = "approving" if decision is Decision.APPROVE else "denying"
     body = AnswerApproval(
-        decision=decision, note=note, answer=choice, digest=approval.digest or None
+        decision=decision, note=note, answer=choice, digest=approval.digest or None, scope=scope
     )
 
     async def call(calls: Calls) -> str:
@@ -56,9 +68,17 @@ def answer(
         task = f": #{answered.task_id}" if answered.task_id else ""
         yes = answered.state is ApprovalState.APPROVED
         goes = " goes on" if approval.kind in {ApprovalKind.TOOL, ApprovalKind.QUESTION} else ""
-        return f"{answered.code} {answered.state}{task}{goes if yes and task else ''}"
+        for_all = ", also for the rest of it" if answered.scope is Reach.TASK else ""
+        return f"{answered.code} {answered.state}{task}{goes if yes and task else ''}{for_all}"
 
     return Order(Ref("approval", str(approval.id)), f"{verb} {approval.code}", call)
+
+
+def revoke(task: Task) -> Order:
+    async def call(calls: Calls) -> str:
+        return f"#{(await calls.revoke(task.id)).id} asks again from now on"
+
+    return Order(task_ref(task.id), f"taking back what #{task.id} was allowed", call)
 
 
 def submit(task: SubmitTask, key: str) -> Order:

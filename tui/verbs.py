@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.worker import Worker, get_current_worker
 
-from common.wire.approvals import Approval, ApprovalKind, Decision, Risk
+from common.wire.approvals import Approval, ApprovalKind, Decision, Reach, Risk
 from common.wire.nodes import Account, AccountState, BreakerState, Node
 from common.wire.tasks import LIVE_STATES, TERMINAL_STATES, Task, TaskState
 from tui import orders, themes
@@ -54,9 +54,12 @@ class Verbs:
         if not self.control.store.loaded:
             return set(WITHOUT_HUB)
         found = {action.id for action in BY_ID.values() if action.verb and not action.subject}
-        if self._approval(screen):
-            found |= {"approve", "deny"}
+        approval = self._approval(screen)
+        if approval:
+            found |= {"approve", "deny"} | ({"approve_all"} if approval.grantable else set())
         tasks = self._tasks(screen)
+        if any(task.grants and task.state not in TERMINAL_STATES for task in tasks):
+            found.add("revoke")
         if any(task.state not in TERMINAL_STATES for task in tasks):
             found |= {"cancel", "why"}
         if any(task.state in TERMINAL_STATES for task in tasks):
@@ -134,12 +137,29 @@ class Verbs:
         else:
             self._decide(lambda: self._approve(approval))
 
-    def _approve(self, approval: Approval) -> None:
+    def _approve(self, approval: Approval, scope: Reach = Reach.ONCE) -> None:
         """What was shown when the key was pressed, if it still waits."""
         if approval.id in self.control.store.pending:
-            self.control.place_order(orders.answer(approval, Decision.APPROVE))
+            self.control.place_order(orders.answer(approval, Decision.APPROVE, scope=scope))
         else:
             self.control.tell(f"{approval.code} has been answered in the meantime.")
+
+    def approve_all(self) -> None:
+        """Also for its like in the rest of the task; the hub has the last word on what may be."""
+        approval = self._approval(self._screen)
+        if approval is None:
+            self.control.tell("Nothing to approve here: select a question under Needs you.")
+        elif not approval.grantable:
+            self.control.tell(f"{approval.code} can only be answered once: y.")
+        else:
+            self._decide(lambda: self._approve(approval, Reach.TASK))
+
+    def revoke(self) -> None:
+        held = [task for task in self._tasks(self._screen) if task.grants]
+        if not held:
+            self.control.tell("Nothing was allowed for the rest of a task here.")
+        for task in held:
+            self.control.place_order(orders.revoke(task))
 
     def deny(self) -> None:
         approval = self._approval(self._screen)

@@ -118,6 +118,10 @@ class DemoCalls:
         tasks = self._simulation.fleet.tasks.values()
         return sum(t.state is TaskState.QUEUED and t.id <= task.id for t in tasks)
 
+    async def revoke(self, task_id: int) -> Task:
+        await self._moment()
+        return self._simulation.revoke(task_id)
+
     async def answer(self, code: str, answer: AnswerApproval) -> Approval:
         await self._moment()
         return self._simulation.answer(code, answer)

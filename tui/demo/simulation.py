@@ -219,6 +219,14 @@ class Simulation:
             self._finish(changed(task, approval_code=None), TaskState.DENIED)
         return answered
 
+    def revoke(self, task_id: int) -> Task:
+        task = self.task(task_id)
+        if not task.grants:
+            raise TuiError(f"#{task_id} has no standing yes to take back")
+        bare: Task = changed(task, grants=[], updated_at=self.now())
+        self.put_task(bare, "task.revoked")
+        return bare
+
     def cancel(self, task_id: int) -> Task:
         task = self.task(task_id)
         if task.state in TERMINAL_STATES:

@@ -95,6 +95,8 @@ def _facts(store: Store, approval: Approval, now: float, zone: tzinfo | None) ->
             yield fact("specialist", f"@{task.specialist}")
         if task and task.project:
             yield fact("project", task.project + (f"@{task.branch}" if task.branch else ""))
+    if approval.grantable:
+        yield fact("for all", ", ".join(approval.rules) or "this one call")
     if approval.node:
         yield fact("node", approval.node)
     yield fact("asked", f"{moment(approval.asked_at, now, zone)}")
@@ -102,9 +104,14 @@ def _facts(store: Store, approval: Approval, now: float, zone: tzinfo | None) ->
         yield fact("digest", f"{approval.digest[:16]}…", Role.FAINT)
 
 
+def _keys(approval: Approval) -> str:
+    for_all = " · A also for the rest of the task" if approval.grantable else ""
+    return f"y approves{for_all} · n denies with a note"
+
+
 def _answered(approval: Approval, now: float, zone: tzinfo | None) -> Iterator[Cell]:
     if approval.state is ApprovalState.PENDING:
-        yield cell("y approves · n denies with a note", Role.ACCENT)
+        yield cell(_keys(approval), Role.ACCENT)
         yield cell(
             "Anybody may answer who holds an operator token, or whose handle the bridge "
             f"allows (y {approval.code}). The first answer counts.",

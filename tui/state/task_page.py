@@ -69,6 +69,8 @@ def _origin(task: Task, now: float, zone: tzinfo | None) -> Iterator[Cell]:
         yield fact("continues", f"#{task.continue_of}")
     if task.model:
         yield fact("model", task.model)
+    for grant in task.grants:
+        yield fact("allowed", f"{grant.what} (R takes it back)")
 
 
 _RESUMING = {"claude": "claude --resume", "codex": "codex resume"}
