@@ -107,9 +107,11 @@ def _is_allowed(tx: Tx, task: TaskRecord) -> bool:
     if task.approval_code is None:
         return True
     gates = [a for a in approvals.of_task(tx.conn, task.id) if a.kind is ApprovalKind.GATE]
-    return all(
+    # A task that was changed before its yes was asked about again; the old question is withdrawn.
+    held = [gate for gate in gates if gate.state is not ApprovalState.WITHDRAWN]
+    return bool(held) == bool(gates) and all(
         gate.state is ApprovalState.APPROVED and gate.digest == rules.task_digest(task)
-        for gate in gates
+        for gate in held
     )
 
 

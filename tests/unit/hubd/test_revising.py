@@ -145,7 +145,9 @@ async def test_a_gated_task_is_asked_about_again_with_its_link(hub: Hub) -> None
     assert (old[1], new[1]) == ("withdrawn", "pending")
     assert "already withdrawn" in (await hub.say(f"y {old[0]}"))[0]
     await hub.say(f"y {new[0]}")
-    assert (await hub.task(1)).state is TaskState.QUEUED
+    await hub.node("rex")
+    (lease,) = await hub.claim("rex", free=1)
+    assert lease.task.prompt == f"{WORDS}\n{LINK}"
     assert first != second
 
 
