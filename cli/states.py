@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from common.wire.tasks import TaskState
+from collections.abc import Iterable
+
+from common.asking import question_of
+from common.wire.approvals import Approval
+from common.wire.tasks import Task, TaskState
 
 _WORDS = {
     TaskState.QUEUED: "waits",
@@ -19,5 +23,13 @@ _WORDS = {
 }
 
 
+ASKS_YOU = "asks you"
+
+
 def word_of(state: TaskState) -> str:
     return _WORDS[state]
+
+
+def word_for(task: Task, pending: Iterable[Approval]) -> str:
+    """What the task does; a running one may wait for its owner."""
+    return ASKS_YOU if question_of(task, pending) else word_of(task.state)

@@ -18,12 +18,12 @@ from cli.output import (
     print_table,
 )
 from cli.session import Session, pass_session
-from cli.states import word_of
+from cli.states import word_for, word_of
 from common.client import HubError, OperatorApi
 from common.clock import to_epoch
 from common.costs import cost_words
-from common.wire.approvals import ApprovalState
-from common.wire.tasks import Attempt, Task, TaskDetail
+from common.wire.approvals import Approval, ApprovalState
+from common.wire.tasks import Attempt, Task, TaskDetail, TaskPage
 
 
 class TaskId(click.ParamType[int]):
@@ -74,9 +74,14 @@ def ls(
       mesh ls --all --search invoice --json
     """
     wanted = state or (None if everything else "waiting,live")
-    page = session.ask_hub(
-        lambda hub: hub.tasks(state=wanted, node=node, specialist=specialist, q=search, limit=limit)
-    )
+
+    async def looked(hub: OperatorApi) -> tuple[TaskPage, list[Approval]]:
+        asked = (await hub.approvals(state=ApprovalState.PENDING)).approvals
+        return await hub.tasks(
+            state=wanted, node=node, specialist=specialist, q=search, limit=limit
+        ), asked
+
+    page, asked = session.ask_hub(looked)
     if as_json:
         print_json(page)
         return
@@ -86,18 +91,18 @@ def ls(
     now = session.clock.now()
     print_table(
         ["TASK", "STATE", "NODE", ">AGE", ">COST", "TITLE"],
-        [_row(task, now) for task in page.tasks],
+        [_row(task, asked, now) for task in page.tasks],
     )
     if page.next_before is not None:
         click.echo(f"There are older ones: --limit {limit * 2} shows more.", err=True)
 
 
-def _row(task: Task, now: float) -> Sequence[str]:
+def _row(task: Task, asked: Sequence[Approval], now: float) -> Sequence[str]:
     who = f"@{task.specialist} " if task.specialist else ""
     why = f" ({plain(task.wait_reason)})" if task.wait_reason else ""
     return (
         f"#{task.id}",
-        word_of(task.state),
+        word_for(task, asked),
         task.node or "-",
         age(task.created_at, now),
         cost_words(task.cost_usd, task.unknown_cost_attempts, dollars),
@@ -112,15 +117,15 @@ def _row(task: Task, now: float) -> Sequence[str]:
 def show(session: Session, task_id: int, as_json: bool) -> None:
     """Show a task: its way so far, its attempts, what it cost, and its whole result."""
 
-    async def looked(hub: OperatorApi) -> tuple[TaskDetail, list[str]]:
+    async def looked(hub: OperatorApi) -> tuple[TaskDetail, list[Approval]]:
         asked = (await hub.approvals(state=ApprovalState.PENDING)).approvals
-        return await hub.task(task_id), [a.code for a in asked if a.task_id == task_id]
+        return await hub.task(task_id), [a for a in asked if a.task_id == task_id]
 
-    found, codes = session.ask_hub(looked)
+    found, asked = session.ask_hub(looked)
     if as_json:
         print_json(found)
         return
-    for line in _described(found, codes, session.clock.now()):
+    for line in _described(found, asked, session.clock.now()):
         click.echo(line)
     if found.attempts:
         click.echo()
@@ -133,18 +138,18 @@ def show(session: Session, task_id: int, as_json: bool) -> None:
         click.echo(plain(found.result))
 
 
-def _described(task: TaskDetail, asks: list[str], now: float) -> list[str]:
+def _described(task: TaskDetail, asked: Sequence[Approval], now: float) -> list[str]:
     who = f" for @{task.specialist}" if task.specialist else ""
     where = f" on {task.node}" if task.node else ""
     lines = [
-        f"#{task.id} {word_of(task.state)}{where}{who}, {age(task.created_at, now)} old",
+        f"#{task.id} {word_for(task, asked)}{where}{who}, {age(task.created_at, now)} old",
         f"  {first_line(task.prompt, 200)}",
         f"  cost {cost_words(task.cost_usd, task.unknown_cost_attempts, dollars)}, "
         f"{compact(_tokens_in(task))} tokens in, {compact(task.output_tokens)} out",
     ]
     if task.wait_reason:
         lines.append(f"  waits: {plain(task.wait_reason)}")
-    lines += [f"  asks you: mesh approve {code}" for code in asks]
+    lines += [f"  asks you: mesh approve {approval.code}" for approval in asked]
     lines += [f"  allowed for all of it: {first_line(grant.what, 200)}" for grant in task.grants]
     if task.error:
         lines.append(f"  error: {first_line(task.error, 300)}")

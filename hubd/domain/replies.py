@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
+from common.asking import question_of
 from common.costs import cost_words, unknown_words
 from common.wire.admin import CostRow, Hold, Spend
 from common.wire.approvals import ApprovalKind, Decision, Reach, Risk
@@ -283,8 +284,8 @@ _WORDS = {
 }
 
 
-def task_line(task: TaskRecord, now: float) -> str:
-    """One task in one line."""
+def task_line(task: TaskRecord, now: float, pending: Sequence[ApprovalRecord] = ()) -> str:
+    """One task in one line; `pending` are the questions that wait for an answer."""
     where = f" on {task.node}" if task.node else ""
     since = task.started_at if task.node and task.started_at else task.created_at
     ended = task.finished_at
@@ -294,12 +295,16 @@ def task_line(task: TaskRecord, now: float) -> str:
     word = _WORDS[task.state]
     if task.state is TaskState.SUCCEEDED and task.notices != "[]":
         word = "done in part"
+    if (code := question_of(task, pending)) is not None:
+        word = f"asks you ({code})"
     return f"#{task.id} {word}{where} {age}{reason}: {title}"
 
 
-def task_text(task: TaskRecord, result: str | None, now: float) -> str:
+def task_text(
+    task: TaskRecord, result: str | None, now: float, pending: Sequence[ApprovalRecord] = ()
+) -> str:
     """`#42`: one task and how to go on from it."""
-    lines = [task_line(task, now)]
+    lines = [task_line(task, now, pending)]
     known = figures(task)
     if known:
         lines.append(known)
@@ -317,10 +322,12 @@ def task_text(task: TaskRecord, result: str | None, now: float) -> str:
     return "\n".join(lines)
 
 
-def task_list(tasks: Sequence[TaskRecord], now: float, total: int) -> str:
+def task_list(
+    tasks: Sequence[TaskRecord], now: float, total: int, pending: Sequence[ApprovalRecord] = ()
+) -> str:
     if not tasks:
         return "Nothing is waiting or running."
-    lines = [task_line(task, now) for task in tasks]
+    lines = [task_line(task, now, pending) for task in tasks]
     if total > len(tasks):
         lines.append(f"and {total - len(tasks)} more")
     return "\n".join(lines)

@@ -60,7 +60,8 @@ def _about_task(tx: Tx, env: Env, chat: str, topic: Topic, task_id: int) -> str:
         case Topic.COST:
             return replies.task_cost(task, len(attempts.of_task(tx.conn, task_id)))
         case _:
-            return replies.task_text(task, tasks.result(tx.conn, task.id), tx.now)
+            waiting_answers = approvals.pending(tx.conn)
+            return replies.task_text(task, tasks.result(tx.conn, task.id), tx.now, waiting_answers)
 
 
 def _why(tx: Tx, env: Env, task_id: int) -> str:
@@ -117,7 +118,8 @@ def _open_breakers(tx: Tx) -> set[str]:
 def _list(tx: Tx) -> str:
     counts = tasks.counts(tx.conn)
     total = sum(counts.get(state, 0) for state in UNFINISHED)
-    return replies.task_list(tasks.in_state(tx.conn, UNFINISHED, LISTED), tx.now, total)
+    listed = tasks.in_state(tx.conn, UNFINISHED, LISTED)
+    return replies.task_list(listed, tx.now, total, approvals.pending(tx.conn))
 
 
 def _nodes(tx: Tx, env: Env) -> str:

@@ -68,7 +68,7 @@ class TaskScreen(MeshScreen):
             return
         control = self.control
         now = control.store.now(control.clock.now())
-        self.query_one("#title", TextLine).show(task_title(task))
+        self.query_one("#title", TextLine).show(task_title(task, asks=control.store.asks(task)))
         page = task_page(control.store, task, self.detail, now, control.zone)
         self.query_one("#page", TextList).show_blocks([Block(0, hash(tuple(page)), tuple(page))])
         if changed & {self.output, EVERYTHING}:

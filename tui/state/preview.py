@@ -42,7 +42,10 @@ def fact(name: str, value: str, role: Role = Role.PLAIN) -> Cell:
 
 def _task(store: Store, task: Task, now: float) -> Iterator[Cell]:
     approval = store.question_about(task)
-    yield (Piece(f"#{task.id} ", Role.STRONG), *words.TASK[task.state].cell)
+    yield (
+        Piece(f"#{task.id} ", Role.STRONG),
+        *words.task_look(task, store.asks(task)).cell,
+    )
     yield cell(task.title, Role.STRONG)
     yield ()
     yield from task_facts(task, now)

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from common.asking import question_of
 from common.clock import to_epoch
 from common.fold import FoldedState
 from common.link import Followed, LinkLost, LinkUp
@@ -83,6 +84,13 @@ class Store:
         asked = [self.folded.approvals[number] for number in sorted(self.pending)]
         about = [approval for approval in asked if approval.task_id == task.id]
         return next((a for a in about if a.code == task.approval_code), next(iter(about), None))
+
+    def asks(self, task: Task) -> bool:
+        """Whether its running attempt waits for an answer."""
+        if task.state is not TaskState.RUNNING:
+            return False
+        pending = (self.folded.approvals[number] for number in self.pending)
+        return question_of(task, pending) is not None
 
     def drain(self) -> frozenset[Ref]:
         """What changed since the last call."""
@@ -211,6 +219,9 @@ class Store:
 
     def _note_approval(self, approval_id: int) -> None:
         approval = self.folded.approvals.get(approval_id)
+        if approval is not None and approval.task_id is not None:
+            # What its task's line says depends on whether it waits for an answer.
+            self.changed.add(Ref(Entity.TASK.value, str(approval.task_id)))
         if approval is not None and approval.state is ApprovalState.PENDING:
             self.pending.add(approval_id)
         else:

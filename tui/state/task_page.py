@@ -16,8 +16,8 @@ from tui.state.store import Store
 _OUTCOMES = {"ok": Role.OK, "parked": Role.ASK, "provider_limit": Role.WARN, "lost": Role.WARN}
 
 
-def task_title(task: Task) -> Cell:
-    look = words.TASK[task.state]
+def task_title(task: Task, *, asks: bool = False) -> Cell:
+    look = words.task_look(task, asks)
     return (
         Piece(f"#{task.id} ", Role.STRONG),
         Piece(f"{look.glyph} {look.word}  ", look.role),
@@ -82,7 +82,8 @@ def _session(task: Task, detail: TaskDetail | None) -> Iterator[Cell]:
     runners = [each.runner for each in detail.attempts if each.runner] if detail else []
     command = _RESUMING.get(runners[-1] if runners else "claude")
     if task.session_id and command:
-        yield fact("session", f"{command} {task.session_id}", Role.MUTED)
+        where = f"  on {task.session_node}" if task.session_node else ""
+        yield fact("session", f"{command} {task.session_id}{where}", Role.MUTED)
 
 
 def _history(detail: TaskDetail, now: float, zone: tzinfo | None) -> Iterator[Cell]:

@@ -97,9 +97,10 @@ class TaskIndex:
         return len(self._order)
 
 
-def task_row(task: Task, now: float, *, mark: str = "") -> Row:
-    """`mark` stands in place of the state while an order for it is under way."""
-    look = words.TASK[task.state]
+def task_row(task: Task, now: float, *, mark: str = "", asks: bool = False) -> Row:
+    """`mark` stands in place of the state while an order for it is under way; `asks`: its running
+    attempt waits for its owner."""
+    look = words.task_look(task, asks)
     tokens = task.input_tokens + task.output_tokens
     tokens += task.cache_read_tokens + task.cache_write_tokens
     return (

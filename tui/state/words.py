@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from common.wire.messages import MessageState
 from common.wire.nodes import AccountState, BreakerState
-from common.wire.tasks import Priority, TaskState
+from common.wire.tasks import Priority, Task, TaskState
 from tui.state.cells import Cell, Piece, Role
 
 
@@ -33,6 +33,15 @@ TASK: dict[TaskState, Look] = {
     TaskState.CANCELLED: Look("⊘", "cancelled", Role.MUTED),
     TaskState.DENIED: Look("⊖", "denied", Role.MUTED),
 }
+ASKS = Look("?", "asks you", Role.ASK)
+"""A running task whose attempt waits for its owner."""
+
+
+def task_look(task: Task, asks: bool) -> Look:
+    """`asks`: its running attempt has a question that is not answered."""
+    return ASKS if asks else TASK[task.state]
+
+
 BREAKER: dict[BreakerState, Look] = {
     BreakerState.CLOSED: Look("✓", "closed", Role.OK),
     BreakerState.OPEN: Look("✗", "open", Role.BAD),

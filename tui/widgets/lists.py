@@ -155,7 +155,7 @@ class TaskList(LineList[int]):
         mark = PENDING_MARK if self._control.orders.pending(Ref("task", str(task_id))) else ""
         now = store.now(self._control.clock.now())
         task: Task = store.folded.tasks[task_id]
-        return task_row(task, now, mark=mark)
+        return task_row(task, now, mark=mark, asks=store.asks(task))
 
 
 EVENT_COLUMNS = (
