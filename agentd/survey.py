@@ -122,6 +122,8 @@ async def project_facts(git: Git, project: Project) -> ProjectFacts:
         "--untracked-files=no",
         "--ignore-submodules=all",
     )
+    if code != 0 and (readable := await _without_status(git, project)) is not None:
+        return readable
     if code != 0:
         said = " ".join(complaint.split()) or "git cannot read it"
         return ProjectFacts(name=project.name, problem=clipped(f"{project.folder}: {said}"))
@@ -137,6 +139,24 @@ async def project_facts(git: Git, project: Project) -> ProjectFacts:
         branch=None if branch in (None, "(detached)") else clipped(branch),
         remote=without_login(remote.strip()),
         dirty=any(not line.startswith("#") for line in lines),
+    )
+
+
+async def _without_status(git: Git, project: Project) -> ProjectFacts | None:
+    """A repository whose status fails on a filter of its files (git-lfs that is not installed) can
+    be read all the same: the task that needs the filter is told what to install."""
+    code, head, _ = await git.attempt(project.folder, "rev-parse", "--verify", "HEAD^{commit}")
+    if code != 0:
+        return None
+    code, branch, _ = await git.attempt(
+        project.folder, "symbolic-ref", "--quiet", "--short", "HEAD"
+    )
+    _, remote, _ = await git.attempt(project.folder, "remote", "get-url", "origin")
+    return ProjectFacts(
+        name=project.name,
+        head=head.strip()[:HEAD_CHARS],
+        branch=clipped(branch.strip()) if code == 0 else None,
+        remote=without_login(remote.strip()),
     )
 
 

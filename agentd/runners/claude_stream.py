@@ -226,7 +226,7 @@ class Fold:
             self.books.saw(message.text("id"), message)
         is_main = line.name("parent_tool_use_id") is None
         texts = []
-        for block in message.parts("content"):
+        for block in _blocks(message):
             match block.text("type"):
                 case "text" if is_main and not failed and not synthetic:
                     texts.append(block.text("text"))
@@ -280,3 +280,11 @@ class Fold:
         said = next((text for text in (closing, self._streamed, self._said) if text.strip()), None)
         if said is not None:
             self._answer, self._said, self._streamed = said, "", ""
+
+
+def _blocks(message: Part) -> list[Part]:
+    """The message's content; a bare string stands for one block of text, as in the model's API."""
+    said = message.value.get("content")
+    if isinstance(said, str):
+        return [Part({"type": "text", "text": said}, message.odd, f"{message.where}.content")]
+    return message.parts("content")

@@ -131,7 +131,7 @@ def submit(
         approval = asking.record_question(tx, env, asking.gate_question(env, task))
         ready = replace(task, approval_code=approval.code, wait_reason="waits for your yes")
     else:
-        ready = replace(task, wait_reason=waiting.look(tx, env, task).reason)
+        ready = replace(task, wait_reason=task.wait_reason or waiting.look(tx, env, task).reason)
     tasks.update(tx.conn, task, ready)
     detail = {"by": origin.by, "source": origin.source}
     tx.emit("task.submitted", Entity.TASK, str(ready.id), present.task(ready), detail)

@@ -84,7 +84,7 @@ def global_obstacle(source: Tx | View, env: Env, task: TaskRecord) -> str | None
         return f"today's cap of {replies.dollars(spend.cap_usd or 0.0)} is reached"
     if task.not_before is not None and task.not_before > source.now:
         left = replies.duration(task.not_before - source.now)
-        return f"{task.wait_reason or 'waits'}, again in {left}"
+        return f"{task.wait_reason or 'waits'}; may start in {left}"
     user = tasks.session_user(source.conn, task)
     if user is not None:
         return f"#{user} works in the same conversation"

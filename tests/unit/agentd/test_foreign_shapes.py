@@ -388,6 +388,11 @@ def test_an_empty_result_is_what_was_said_last(empty: object) -> None:
     assert ended_by(said("Let me see."), said("Paris."), result(result=empty)).text == "Paris."
 
 
+def test_a_message_whose_content_is_a_bare_string_was_said() -> None:
+    bare = said("x") | {"message": {"id": "m", "model": MODEL, "content": "Paris."}}
+    assert ended_by(bare, result(result="")).text == "Paris."
+
+
 def test_what_a_subagent_said_is_no_answer() -> None:
     inner = said("Inner.", parent_tool_use_id="t1")
     assert ended_by(said("Paris."), inner, result(result="")).text == "Paris."

@@ -190,3 +190,20 @@ def test_keys_of_another_version_are_ignored(key: str) -> None:
     assert decode(msgspec.json.encode({key: [1], "claude": "2"}), type=NodeFacts) == NodeFacts(
         claude="2"
     )
+
+
+async def test_a_filter_that_is_missing_does_not_make_a_project_unusable(tmp_path: Path) -> None:
+    """Its status fails on git-lfs; submissions were refused at the door for it."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    (folder / "a.bin").write_text("x")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "one")
+    (folder / ".gitattributes").write_text("*.bin filter=lfs\n")
+    git(folder, "config", "filter.lfs.clean", "no-such-program")
+    git(folder, "config", "filter.lfs.required", "true")
+    os.utime(folder / "a.bin", (1, 1))  # git has to look at it again
+    facts = await survey.project_facts(Git.found(os.environ), Project("shop", folder))
+    assert (facts.problem, facts.branch, facts.dirty) == (None, "main", None)
+    assert facts.head is not None

@@ -118,6 +118,16 @@ async def test_a_command_is_joined_to_nothing(hub: Hub, between: str) -> None:
     assert await prompts(hub) == [(LINK, None)]
 
 
+async def test_what_a_lone_link_waits_for_is_said_once_and_stored_without_a_countdown(
+    hub: Hub,
+) -> None:
+    await hub.node("rex")
+    (reply,) = await hub.say(LINK)
+    assert reply.count("waits for the words") == 1
+    assert reply.endswith("may start in 4s.")
+    assert (await hub.task(1)).wait_reason == "waits for the words that may belong to it"
+
+
 async def test_a_link_after_a_command_or_after_a_while_stands_alone(hub: Hub) -> None:
     await hub.say("status")
     await hub.say(LINK)
