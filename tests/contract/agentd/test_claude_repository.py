@@ -141,7 +141,7 @@ async def test_the_owners_own_settings_count_and_the_repositorys_still_do_not(
     assert hub.asks == []
     assert canaries(tmp_path) == set()
     assert OWN_WORDS in json.dumps(model_api.books.requests)
-    assert hub.registrations[0].facts["claude_settings"] == "yours"
+    assert hub.registrations[0].facts.claude_settings == "yours"
 
 
 @pytest.mark.parametrize(

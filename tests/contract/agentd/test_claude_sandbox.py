@@ -109,7 +109,7 @@ async def test_a_typical_run_asks_nothing_and_leaves_its_folder_alone(
     assert "blocked" in said[3]
     assert "SECRET" not in json.dumps(model_api.books.requests)
     assert "key=." in said[5]
-    assert hub.registrations[0].facts["sandbox"] == "on"
+    assert hub.registrations[0].facts.sandbox == "on"
 
 
 @pytest.mark.usefixtures("sandbox")
