@@ -171,7 +171,9 @@ def read_questions(call: Part) -> tuple[Question, ...]:
 
 def _option_lines(asked: Question) -> str:
     pairs = zip(asked.choices, asked.meanings, strict=True)
-    return "\n".join(f"{label}: {meaning}".rstrip(": ") for label, meaning in pairs)
+    return "\n".join(
+        f"{label}: {' '.join(meaning.split())}".rstrip(": ") for label, meaning in pairs
+    )
 
 
 def granted_by(grant: ResumeAnswer | None, pending: PendingRequest) -> bool:

@@ -7,11 +7,24 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from agentd.runners.call_text import call_lines
+
 SUMMARY_CHARS = 300
 RESULT_CHARS = 2000
 DETAIL_CHARS = 90_000
 
-_TELLING = ("command", "file_path", "path", "pattern", "url", "query", "description", "prompt")
+_TELLING = (
+    "command",
+    "file_path",
+    "path",
+    "pattern",
+    "url",
+    "query",
+    "plan",
+    "title",
+    "description",
+    "prompt",
+)
 """The input field that best tells what a call does, the first that is there."""
 
 _LABELS = {"Bash": ("description",)}
@@ -23,17 +36,18 @@ def summary_of(tool: str, call: Mapping[str, Any]) -> str:
     for key in _TELLING:
         value = call.get(key)
         if isinstance(value, str) and value.strip():
-            return clipped(" ".join(value.split()), SUMMARY_CHARS)
+            told = value.strip().partition("\n")[0] if key == "plan" else value
+            return clipped(" ".join(told.split()), SUMMARY_CHARS)
     return clipped(json.dumps(call, ensure_ascii=False), SUMMARY_CHARS) if call else tool
 
 
 def detail_of(tool: str, call: Mapping[str, Any]) -> str:
-    """The whole call in one canonical form: equal texts mean equal calls.
+    """The whole call for a person, in one canonical form: equal texts mean equal calls.
 
     A call too long to show keeps its beginning and the hash of all of it.
     """
     bound = {key: value for key, value in call.items() if key not in _LABELS.get(tool, ())}
-    text = json.dumps(bound, ensure_ascii=False, sort_keys=True, indent=2)
+    text = "\n".join(call_lines(tool, bound))
     if len(text) <= DETAIL_CHARS:
         return text
     digest = hashlib.sha256(text.encode()).hexdigest()

@@ -106,7 +106,7 @@ def _answer(
         body = AnswerApproval(
             decision=decision,
             note=note,
-            answer=_choice(found.choices, answer),
+            answer=answer,
             digest=found.digest or None,
             scope=scope,
         )
@@ -156,10 +156,3 @@ async def _find(hub: OperatorApi, code: str | None, decision: Decision) -> _Ques
 
 def _question(approval: Approval) -> _Question:
     return _Question(approval.code, approval.digest, approval.choices)
-
-
-def _choice(choices: Sequence[str], answer: str | None) -> str | None:
-    """A number stands for the choice at that place."""
-    if answer and answer.isdecimal() and 1 <= int(answer) <= len(choices):
-        return choices[int(answer) - 1]
-    return answer

@@ -25,6 +25,8 @@ from hubd.domain.records import AccountRecord, ApprovalRecord, NodeRecord, TaskR
 
 SHOWN_LINES = 6
 SHOWN_CHARS = 600
+DETAIL_LINES = 14
+DETAIL_CHARS = 900
 MORE_CHARS = 2500
 SHOWN_NOTICES = 3
 
@@ -179,15 +181,32 @@ def question(approval: ApprovalRecord, *, offers_all: bool = False) -> str:
         ApprovalKind.BUDGET: "",
     }[approval.kind]
     lines = [opening + clean(approval.summary)]
-    detail = beginning(clean(approval.detail), 6, 500)
-    if detail and detail != clean(approval.summary):
-        lines.append(detail)
-    lines += [f"  {n}. {clean(choice)}" for n, choice in enumerate(approval.choices, 1)]
+    lines += choice_lines(approval) if approval.choices else _detail_lines(approval)
     lines.append(how_to_answer(approval))
     if offers_all:
         what = f": {clean(', '.join(approval.rules))}" if approval.rules else ""
         lines.append(f"y {approval.code} all: also the rest of this task{what}")
     return "\n".join(lines)
+
+
+def _detail_lines(approval: ApprovalRecord) -> list[str]:
+    """What the question is about, unless its first line says all of it."""
+    detail = clean(approval.detail).strip("\n")
+    told = detail.partition(": ")[2] if "\n" not in detail else detail
+    if not detail or told in clean(approval.summary):
+        return []
+    shown = beginning(detail, DETAIL_LINES, DETAIL_CHARS)
+    rest = detail.count("\n") - shown.count("\n")
+    return [shown, f"({rest} more lines: see them in mesh-tui)"] if rest else [shown]
+
+
+def choice_lines(approval: ApprovalRecord) -> list[str]:
+    """The choices with their numbers, and what each means where its run said so."""
+    meant = clean(approval.detail).split("\n")
+    choices = [clean(choice) for choice in approval.choices]
+    if len(meant) == len(choices) and all(map(str.startswith, meant, choices)):
+        choices = meant
+    return [f"  {n}. {choice}" for n, choice in enumerate(choices, 1)]
 
 
 def how_to_answer(approval: ApprovalRecord) -> str:
@@ -266,6 +285,7 @@ def pending_list(pending: Sequence[ApprovalRecord]) -> str:
         about = f"#{approval.task_id} " if approval.task_id is not None else ""
         risk = " (high risk)" if approval.risk is Risk.HIGH else ""
         lines.append(f"{approval.code}: {about}{beginning(clean(approval.summary), 1, 100)}{risk}")
+        lines += choice_lines(approval)
     return "\n".join(lines)
 
 

@@ -83,7 +83,7 @@ def _act(
         return _explain(tx, resolved.refused or Refused.UNKNOWN_CODE, found)
     approval = resolved.approval
     is_question = approval.kind is ApprovalKind.QUESTION
-    said = _choice(approval, command.note) if is_question else None
+    said = command.note if is_question else None
     verdict = Verdict(
         command.decision,
         by=text.sender,
@@ -100,17 +100,6 @@ def _act(
         task_id=approval.task_id,
         approval_id=approval.id,
     )
-
-
-def _choice(approval: ApprovalRecord, said: str | None) -> str | None:
-    """A number or its beginning picks a choice; anything else is the answer itself."""
-    if said is None or not approval.choices:
-        return said
-    word = said.strip().lower()
-    if word.isdecimal() and 1 <= int(word) <= len(approval.choices):
-        return approval.choices[int(word) - 1]
-    alike = [choice for choice in approval.choices if choice.lower().startswith(word)]
-    return alike[0] if len(alike) == 1 else said
 
 
 def _explain(tx: Tx, refused: Refused, found: ApprovalRecord | None) -> Effect:

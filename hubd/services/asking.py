@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from common.choices import NoSuchChoiceError, picked
 from common.clock import to_datetime_or_none
 from common.wire.approvals import ApprovalKind, ApprovalState, Decision, Reach, Risk
 from common.wire.nodes import Ask
@@ -161,6 +162,7 @@ def answer(tx: Tx, env: Env, approval: ApprovalRecord, verdict: Verdict) -> Appr
     InvalidError for a yes to more than may be given."""
     if verdict.scope is Reach.TASK:
         _refuse_scope(approval, verdict)
+    verdict = _with_choices(approval, verdict)
     answered = replace(
         approval,
         state=(
@@ -187,6 +189,19 @@ def answer(tx: Tx, env: Env, approval: ApprovalRecord, verdict: Verdict) -> Appr
         case ApprovalKind.TOOL | ApprovalKind.QUESTION:
             _answer_in_flight(tx, env, answered)
     return answered
+
+
+def _with_choices(approval: ApprovalRecord, verdict: Verdict) -> Verdict:
+    """Numbers and beginnings mean their choices, however they came."""
+    if verdict.answer is None or not approval.choices:
+        return verdict
+    try:
+        return replace(verdict, answer=picked(approval.choices, verdict.answer))
+    except NoSuchChoiceError:
+        listed = "\n".join(replies.choice_lines(approval))
+        raise InvalidError(
+            f"{approval.code} has no such choice. Answer y {approval.code} and a number:\n{listed}"
+        ) from None
 
 
 def _refuse_scope(approval: ApprovalRecord, verdict: Verdict) -> None:
