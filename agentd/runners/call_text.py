@@ -12,7 +12,10 @@ from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
 from typing import Any
 
-_PLAIN_KEY = re.compile(r"[\w.-]+")
+_PLAIN_KEY = re.compile(r"\w[\w.-]*")
+"""Never begins as a line of a diff does; our own headings have blanks, which no plain key has."""
+
+_CHANGE, _CONTENT = "the change:", "the whole file:"
 _DIFFED = 400
 """Lines of an edit up to which its sides are compared; a longer one shows all old, then all new."""
 
@@ -23,18 +26,18 @@ def call_lines(tool: str, call: Mapping[str, Any]) -> Iterator[str]:
     match tool:
         case "Edit" if _are_texts(rest, "old_string", "new_string"):
             yield from _taken(rest, "file_path")
-            yield "change:"
+            yield _CHANGE
             yield from _diff(rest.pop("old_string"), rest.pop("new_string"))
         case "MultiEdit" if _are_edits(rest.get("edits")):
             yield from _taken(rest, "file_path")
             for edit in rest.pop("edits"):
                 others = dict(edit)
-                yield "change:"
+                yield _CHANGE
                 yield from _diff(others.pop("old_string"), others.pop("new_string"))
-                yield from _object(others, "  and ")
+                yield from _object(others, "and ")
         case "Write" if _are_texts(rest, "content"):
             yield from _taken(rest, "file_path")
-            yield "content:"
+            yield _CONTENT
             yield from (f"+{line}" for line in rest.pop("content").split("\n"))
         case _:
             yield from _taken(rest, "plan", "command", "url", "file_path", "notebook_path")
@@ -52,7 +55,9 @@ def _are_texts(call: Mapping[str, Any], *keys: str) -> bool:
 
 
 def _are_edits(edits: object) -> bool:
-    return isinstance(edits, list) and all(
+    if not isinstance(edits, list) or not edits:
+        return False
+    return all(
         isinstance(edit, dict) and _are_texts(edit, "old_string", "new_string") for edit in edits
     )
 

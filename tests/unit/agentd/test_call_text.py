@@ -27,7 +27,7 @@ def test_an_edit_is_a_diff() -> None:
         "new_string": "def a():\n    return 2\n", "replace_all": True,
     }  # fmt: skip
     assert detail_of("Edit", call).split("\n") == [
-        "file_path: /x/app.py", "change:", " def a():", "-    return 1", "+    return 2", " ",
+        "file_path: /x/app.py", "the change:", " def a():", "-    return 1", "+    return 2", " ",
         "replace_all: true",
     ]  # fmt: skip
 
@@ -35,7 +35,15 @@ def test_an_edit_is_a_diff() -> None:
 def test_several_edits_and_a_new_file_are_diffs() -> None:
     edits = [{"old_string": "a", "new_string": "b"}, {"old_string": "c", "new_string": "d"}]
     said = detail_of("MultiEdit", {"file_path": "/x/m.py", "edits": edits})
-    assert said.split("\n") == ["file_path: /x/m.py", "change:", "-a", "+b", "change:", "-c", "+d"]
+    assert said.split("\n") == [
+        "file_path: /x/m.py",
+        "the change:",
+        "-a",
+        "+b",
+        "the change:",
+        "-c",
+        "+d",
+    ]
     assert "+one\n+two" in detail_of("Write", {"file_path": "/x/n", "content": "one\ntwo"})
 
 
@@ -68,6 +76,13 @@ CALLS = st.dictionaries(
 @pytest.mark.parametrize("tool", ["Bash", "Edit", "MultiEdit", "Write", "ExitPlanMode", "mcp__x"])
 @given(one=CALLS, other=CALLS)
 @example(one={"content": "a\nb: 1"}, other={"content": "a", "b": 1})
+@example(one={"edits": []}, other={})
+@example(
+    one={"edits": [{"old_string": " and a: 1", "new_string": " and a: 1"}]},
+    other={"edits": [{"old_string": "x", "new_string": "x", "a": 1}]},
+)
+@example(one={"old_string": " a\n b", "new_string": " a\n b"}, other={"change": "a\nb"})
+@example(one={"content": "a", "-b": 1}, other={"content": "a\n-b: 1"})
 @example(one={"a": "1"}, other={"a": 1})
 @example(one={"a": "x\n"}, other={"a": "x"})
 @example(one={"a": ["x\n"]}, other={"a": {"1": "x\n"}})
