@@ -80,5 +80,5 @@ def _check_sandbox(where: str, write: list[str], network: list[str]) -> None:
         if _HOST.fullmatch(host) is None:
             raise ConfigError(
                 f"{where}.sandbox_network: {host!r} is not a host; write its name alone, without"
-                " https:// and port: registry.npmjs.org, *.example.com"
+                " https:// and port: packages.example.com, *.example.com"
             )

@@ -189,7 +189,7 @@ class AgentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     sandbox_network: Annotated[
         list[str],
         Meta(
-            description="Hosts sandboxed commands may reach, such as `registry.npmjs.org` or"
+            description="Hosts sandboxed commands may reach, such as `packages.example.com` or"
             " `*.example.com`; `localhost`: on a Mac, this machine's own ports."
         ),
     ] = []
